@@ -1,9 +1,10 @@
 module quicnprotochat
 
-go 1.26
+go 1.26.0
+
+require capnproto.org/go/capnp/v3 v3.1.0-alpha.2
 
 require (
-	capnproto.org/go/capnp/v3 v3.1.0-alpha.2 // indirect
 	github.com/DataDog/zstd v1.5.7 // indirect
 	github.com/RaduBerinde/axisds v0.1.0 // indirect
 	github.com/RaduBerinde/btreemap v0.0.0-20250419174037-3d62b7205d54 // indirect
