@@ -1,0 +1,43 @@
+package store
+
+import "fmt"
+
+// CheckMessages returns ErrInvalid or ErrTooLarge for the first message that breaks a limit of the interface. For engines.
+func CheckMessages(messages []Message) error {
+	for i := range messages {
+		m := &messages[i]
+		if err := CheckGroup(m.Queue.Group); err != nil {
+			return err
+		}
+		if len(m.Payload) == 0 {
+			return fmt.Errorf("%w: message %d is empty", ErrInvalid, i)
+		}
+		if len(m.Payload) > MaxPayload {
+			return fmt.Errorf("%w: message %d has %d bytes, %d allowed", ErrTooLarge, i, len(m.Payload), MaxPayload)
+		}
+	}
+	return nil
+}
+
+// CheckGroup returns ErrInvalid if group is longer than MaxGroup bytes.
+func CheckGroup(group string) error {
+	if len(group) > MaxGroup {
+		return fmt.Errorf("%w: group id of %d bytes, %d allowed", ErrInvalid, len(group), MaxGroup)
+	}
+	return nil
+}
+
+// CheckKeyPackages returns ErrInvalid or ErrTooLarge for the first package that breaks a limit of the interface. For engines.
+func CheckKeyPackages(packages []KeyPackage) error {
+	for i := range packages {
+		switch n := len(packages[i].Data); {
+		case n == 0:
+			return fmt.Errorf("%w: KeyPackage %d is empty", ErrInvalid, i)
+		case n > MaxKeyPackage:
+			return fmt.Errorf("%w: KeyPackage %d has %d bytes, %d allowed", ErrTooLarge, i, n, MaxKeyPackage)
+		case packages[i].NotAfter.Unix() <= 0:
+			return fmt.Errorf("%w: KeyPackage %d has no end of lifetime", ErrInvalid, i)
+		}
+	}
+	return nil
+}

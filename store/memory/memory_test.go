@@ -1,0 +1,14 @@
+package memory_test
+
+import (
+	"testing"
+
+	"quicnprotochat/store/memory"
+	"quicnprotochat/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(_ *testing.T, c storetest.Config) storetest.Opened {
+		return storetest.Opened{Store: memory.New(memory.Options{Quota: c.Quota, Clock: c.Clock})}
+	})
+}

@@ -1,0 +1,226 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/store"
+	"quicnprotochat/store/internal/hub"
+)
+
+// Options tune an engine. The zero value is what a daemon wants.
+type Options struct {
+	Quota  store.Quota
+	Logger *slog.Logger     // default: discards
+	Clock  func() time.Time // default: time.Now
+
+	CacheBytes    int64  // block cache; default 64 MiB
+	MemTableBytes uint64 // a write buffer, of which up to four exist; default 32 MiB
+	CachedQueues  int    // heads of queues kept in memory, about 300 bytes each; default 65,536
+	Reserve       uint64 // free disk space below which new data is refused with ErrFull; default 64 MiB
+
+	FS vfs.FS // default: the real one, files 0600, directories 0700
+}
+
+func (o Options) withDefaults() Options {
+	o.Quota = o.Quota.WithDefaults()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 32 << 20
+	}
+	if o.CachedQueues == 0 {
+		o.CachedQueues = 65_536
+	}
+	if o.Reserve == 0 {
+		o.Reserve = 64 << 20
+	}
+	if o.FS == nil {
+		o.FS = privateFS{vfs.Default}
+	}
+	return o
+}
+
+// Store is the engine; it implements store.Store.
+type Store struct {
+	opts Options
+	dir  string
+	lock *lsm.Lock
+	db   *lsm.DB
+	fail *failure
+	hub  hub.Hub
+
+	views    views
+	counters counters
+
+	requests chan *request
+	closing  chan struct{}
+	stopped  chan struct{} // the committer has ended
+	closed   sync.Once
+	closeErr error
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens or creates the store in dir, which nobody else may use (ErrLocked) and which no newer version may have written (ErrVersion).
+func Open(dir string, opts Options) (*Store, error) {
+	opts = opts.withDefaults()
+	s := &Store{
+		opts:     opts,
+		dir:      dir,
+		fail:     newFailure(opts.Logger),
+		requests: make(chan *request, 256),
+		closing:  make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	if err := opts.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := s.acquire(); err != nil {
+		return nil, err
+	}
+	c, err := s.start()
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	go c.run()
+	return s, nil
+}
+
+func (s *Store) acquire() error {
+	lock, err := lsm.LockDirectory(s.dir, s.opts.FS)
+	switch {
+	case err == nil:
+		s.lock = lock
+		return nil
+	case errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EACCES), errors.Is(err, fs.ErrNotExist), errors.Is(err, os.ErrInvalid):
+		return fmt.Errorf("store: %w", err)
+	default:
+		return fmt.Errorf("%w: %s: %v", store.ErrLocked, s.dir, err)
+	}
+}
+
+// start opens the tree and makes the committer ready.
+func (s *Store) start() (c *committer, err error) {
+	if err := checkFormat(s.opts.FS, s.dir); err != nil {
+		return nil, err
+	}
+	if s.db, err = openTree(s.dir, s.lock, s.opts, s.fail); err != nil {
+		if errors.Is(err, lsm.ErrCorruption) {
+			err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+		}
+		return nil, fmt.Errorf("store: open %s: %w", s.dir, err)
+	}
+	if c, err = newCommitter(s); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	// What a crash of the process left in the log may not be on disk yet: it is read from now on, so make it durable first.
+	if err := s.db.LogData(nil, lsm.Sync); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: %w", err), s.db.Close())
+	}
+	s.views.publish(s.db.NewSnapshot())
+	return c, nil
+}
+
+func openTree(dir string, lock *lsm.Lock, opts Options, fail *failure) (*lsm.DB, error) {
+	o := &lsm.Options{
+		FS:                          opts.FS,
+		Lock:                        lock,
+		Logger:                      fail,
+		FormatMajorVersion:          lsm.FormatNewest,
+		CacheSize:                   opts.CacheBytes,
+		MemTableSize:                opts.MemTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               256 << 20,
+		MaxOpenFiles:                1000,
+		BytesPerSync:                512 << 10,
+		WALBytesPerSync:             512 << 10,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		EventListener: &lsm.EventListener{
+			BackgroundError: fail.background,
+			DataCorruption:  func(info lsm.DataCorruptionInfo) { opts.Logger.Error("store: corrupt data", "info", info.String()) },
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return lsm.Open(dir, o)
+}
+
+// Watch implements store.Store.
+func (s *Store) Watch(owner store.Identity) (store.Watcher, error) {
+	select {
+	case <-s.closing:
+		return nil, store.ErrClosed
+	default:
+		return s.hub.Watch(owner), nil
+	}
+}
+
+// Failed implements store.Store.
+func (s *Store) Failed() <-chan struct{} { return s.fail.failed }
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	first := false
+	s.closed.Do(func() {
+		first = true
+		close(s.closing)
+		s.closeErr = s.shutDown()
+	})
+	if !first {
+		return store.ErrClosed
+	}
+	return s.closeErr
+}
+
+func (s *Store) shutDown() error {
+	select {
+	case <-s.stopped:
+	case <-s.fail.failed:
+	}
+	s.views.close()
+	if s.fail.err() == nil {
+		return errors.Join(s.db.Close(), s.lock.Close())
+	}
+	return s.abandon()
+}
+
+// abandon closes a tree that failed. Pebble may then hold locks that nobody will release, or panic: it gets a goroutine and a
+// moment of its own, and the process keeps the directory lock until it ends if that was not enough.
+func (s *Store) abandon() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	go func() {
+		defer cancel()
+		defer func() {
+			if r := recover(); r != nil {
+				s.opts.Logger.Warn("store: closing after a failure", "panic", r)
+			}
+		}()
+		if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
+			s.opts.Logger.Warn("store: closing after a failure", "err", err)
+		}
+	}()
+	<-ctx.Done()
+	return s.fail.err()
+}

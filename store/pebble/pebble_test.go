@@ -1,0 +1,42 @@
+package pebble_test
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"quicnprotochat/store"
+	"quicnprotochat/store/pebble"
+	"quicnprotochat/store/storetest"
+)
+
+// small keeps the memory of a test's engine low, and its caches too small for comfort.
+func small(o pebble.Options) pebble.Options {
+	o.CacheBytes, o.MemTableBytes, o.CachedQueues = 1<<20, 4<<20, 64
+	return o
+}
+
+func open(t *testing.T, dir string, o pebble.Options) *pebble.Store {
+	t.Helper()
+	s, err := pebble.Open(dir, small(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	storetest.Run(t, func(t *testing.T, c storetest.Config) storetest.Opened {
+		o := pebble.Options{Quota: c.Quota, Clock: c.Clock, FS: vfs.NewMem()}
+		s := open(t, "store", o)
+		return storetest.Opened{Store: s, Restart: func() store.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, "store", o)
+			return s
+		}}
+	})
+}

@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Limits of the interface itself, the same for every engine.
+const (
+	// MaxGroup is the length of the longest group id, bytes.
+	MaxGroup = 64
+	// MaxPayload is the largest payload of a message, bytes.
+	MaxPayload = 1 << 20
+	// MaxKeyPackage is the largest KeyPackage, bytes.
+	MaxKeyPackage = 16 << 10
+	// IDRetention is for how long at least a message id is recognised: after the message was stored, and after it was acknowledged.
+	IDRetention = 24 * time.Hour
+)
+
+// Identity is the Ed25519 public key that owns queues and KeyPackages, 32 bytes.
+type Identity = [32]byte
+
+// MessageID is chosen by the sender, at random.
+type MessageID = [16]byte
+
+// QueueID names one queue. Group is 0 to MaxGroup opaque bytes; empty is the owner's inbox.
+type QueueID struct {
+	Owner Identity
+	Group string
+}
+
+// Message is one message for one queue. Several messages of a call may share one Payload slice (1 to MaxPayload bytes), which
+// must not change until the call returns.
+type Message struct {
+	Queue   QueueID
+	ID      MessageID
+	Payload []byte
+}
+
+// Status says what became of a Message.
+type Status uint8
+
+const (
+	// Stored means on disk, at Result.Seq.
+	Stored Status = iota + 1
+	// Duplicate means that the queue holds or held the same id at Result.Seq, and that this is on disk.
+	Duplicate
+	// QuotaExceeded means that the queue, or the owner's number of queues, is at its limit; nothing was stored.
+	QuotaExceeded
+)
+
+// Result is the answer to one Message. Seq is 0 when nothing was stored.
+type Result struct {
+	Status Status
+	Seq    uint64
+}
+
+// Delivery is a stored message, as Read returns it. The caller owns Payload.
+type Delivery struct {
+	Seq        uint64
+	ID         MessageID
+	Payload    []byte
+	AcceptedAt time.Time // millisecond resolution
+}
+
+// Page is what one Read found.
+type Page struct {
+	// Messages are in ascending order of Seq, without a gap among those that are not acknowledged.
+	Messages []Delivery
+	// Acknowledged and Last are the queue's cursor and its highest sequence number at the time of the Read.
+	Acknowledged, Last uint64
+	// More says that the queue holds messages above those returned.
+	More bool
+}
+
+// Cursor names everything in a queue up to and including Seq.
+type Cursor struct {
+	Queue QueueID
+	Seq   uint64
+}
+
+// QueueStatus describes a queue that holds something. Bytes counts payload.
+type QueueStatus struct {
+	Group              string
+	Acknowledged, Last uint64
+	Messages, Bytes    uint64
+}
+
+// KeyPackage is one published KeyPackage (RFC 9420 section 10).
+type KeyPackage struct {
+	// Fingerprint is the SHA-256 of Data.
+	Fingerprint [32]byte
+	// InitKey is a hash of the HPKE init key, which must be unique among an owner's packages that have not expired.
+	InitKey [32]byte
+	// NotAfter is when the lifetime ends, second resolution; from then on it is not handed out.
+	NotAfter time.Time
+	// LastResort marks the package that is handed out, and kept, when no other is left. A new one takes the place of the old.
+	LastResort bool
+	Data       []byte
+}
+
+// PoolStatus counts an owner's KeyPackages that have not expired.
+type PoolStatus struct {
+	Available  int // single-use
+	LastResort bool
+}
+
+// Watcher hears of news in the queues of one owner. Its methods may be called from any goroutine.
+type Watcher interface {
+	// C receives after news, at once and coalesced.
+	C() <-chan struct{}
+	// Take returns the groups with news since the last Take, in no order: messages became readable, or a cursor moved. all means
+	// that there were too many to remember: any queue may have news.
+	Take() (groups []string, all bool)
+	// Close ends it. C is not closed.
+	Close()
+}
+
+// SweepResult says what a Sweep did.
+type SweepResult struct {
+	// Removed counts expired KeyPackages, their fingerprints, and buckets of message ids.
+	Removed int
+	// More says that the budget was used up first.
+	More bool
+}
+
+// Stats are counters since the store was opened, and sizes now.
+type Stats struct {
+	Stored, Duplicates, QuotaExceeded uint64 // messages
+	Acknowledged                      uint64 // messages
+	KeyPackagesPut, KeyPackagesTaken  uint64
+	Commits, Syncs                    uint64 // batches written; of these, waited for the disk
+	DiskBytes                         uint64
+	Watchers                          int
+}
+
+// Store is durable state behind the services. All methods may be called from any number of goroutines.
+//
+// Order: within one queue, sequence numbers are 1, 2, 3 ... in the order in which messages become readable, and a number is never
+// used a second time, neither after the queue was emptied nor after a crash. (A queue that was empty and unused for more than twice
+// IDRetention may be forgotten to make room for another; when it comes back its numbers go on above every one it had.)
+type Store interface {
+	// Enqueue stores messages in order, and returns a result for each. When it returns, all that is stored or duplicate is
+	// on disk; concurrent callers share the wait. It is not atomic: each message stands alone. A message becomes readable only when it is
+	// on disk. A repeated id in a queue stores nothing and is answered with the first's Seq.
+	// Errors: ErrInvalid, ErrTooLarge (nothing stored), ErrFull, ErrFailed, ErrClosed, the context's.
+	Enqueue(ctx context.Context, messages []Message) ([]Result, error)
+
+	// Read returns messages of q above after (and above the acknowledged cursor), at most maxMessages and maxBytes of payload, but always
+	// one if there is one. A queue that does not exist is an empty one. Nothing is removed.
+	// Errors: ErrInvalid (a limit below 1), ErrCorrupt, ErrClosed.
+	Read(ctx context.Context, q QueueID, after uint64, maxMessages, maxBytes int) (Page, error)
+
+	// Acknowledge removes everything up to each cursor. It never moves a cursor backwards. The removal may be lost in a crash of the machine:
+	// the messages are then delivered once more. Errors: ErrBeyondLast (nothing removed), ErrInvalid, ErrFailed, ErrClosed.
+	Acknowledge(ctx context.Context, cursors []Cursor) error
+
+	// Queues lists the owner's queues that hold something in byte order of group, from the first at or above from, at most max; more
+	// says that others follow. Errors: ErrInvalid, ErrClosed.
+	Queues(ctx context.Context, owner Identity, from string, max int) (queues []QueueStatus, more bool, err error)
+
+	// Watch subscribes to hints about the owner's queues. Hints may be lost only across processes; subscribe first, then read.
+	Watch(owner Identity) (Watcher, error)
+
+	// PutKeyPackages adds packages to the owner's pool, all or none, durable when it returns. A package whose fingerprint was put
+	// before, even if it was handed out since, changes nothing, until its NotAfter. Errors: ErrConflict, ErrQuota, ErrTooLarge,
+	// ErrInvalid, ErrFull, ErrFailed, ErrClosed.
+	PutKeyPackages(ctx context.Context, owner Identity, packages []KeyPackage) error
+
+	// TakeKeyPackage removes the owner's oldest package that has not expired; the removal is on disk before it returns, so that
+	// each is returned at most once (RFC 9420 section 16.8). With none left it returns the last-resort package, which stays. Errors: ErrNotFound,
+	// ErrFailed, ErrClosed.
+	TakeKeyPackage(ctx context.Context, owner Identity) (KeyPackage, error)
+
+	// CountKeyPackages describes the owner's pool. Errors: ErrClosed.
+	CountKeyPackages(ctx context.Context, owner Identity) (PoolStatus, error)
+
+	// Sweep removes what has expired, at most budget things; call it again while More. Errors: ErrFailed, ErrClosed.
+	Sweep(ctx context.Context, budget int) (SweepResult, error)
+
+	// Stats returns counters; it does not block.
+	Stats() Stats
+
+	// Failed is closed when the engine stopped writing for good (ErrFailed).
+	Failed() <-chan struct{}
+
+	// Close waits for calls under way, makes everything durable and releases the directory. Later calls return ErrClosed; a second Close too.
+	Close() error
+}
+
+// Quota bounds what one owner can hold. Zero fields stand for the defaults.
+type Quota struct {
+	Messages    uint64 // in a queue; default 100,000
+	Bytes       uint64 // of payload in a queue; default 256 MiB
+	Queues      int    // of an owner; default 1,024
+	KeyPackages int    // single-use, of an owner; default 1,000
+}
+
+// WithDefaults returns q with its zero fields filled in.
+func (q Quota) WithDefaults() Quota {
+	if q.Messages == 0 {
+		q.Messages = 100_000
+	}
+	if q.Bytes == 0 {
+		q.Bytes = 256 << 20
+	}
+	if q.Queues == 0 {
+		q.Queues = 1024
+	}
+	if q.KeyPackages == 0 {
+		q.KeyPackages = 1000
+	}
+	return q
+}

@@ -1,0 +1,187 @@
+// Package storetest holds every store engine to the rules of package store.
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"testing"
+	"time"
+
+	"quicnprotochat/store"
+)
+
+// Config is what a test asks of an engine.
+type Config struct {
+	Quota store.Quota
+	Clock func() time.Time
+}
+
+// Opened is a new, empty engine. The suite closes it.
+type Opened struct {
+	Store store.Store
+	// Restart closes the store and opens what is on disk; nil for an engine that keeps nothing.
+	Restart func() store.Store
+}
+
+// Run runs the suite. open is called once a test or more.
+func Run(t *testing.T, open func(t *testing.T, c Config) Opened) {
+	for _, test := range []struct {
+		name string
+		f    func(t *testing.T, e *engine)
+	}{
+		{"order", testOrder},
+		{"visible only when stored", testConcurrentReaders},
+		{"duplicates", testDuplicates},
+		{"duplicates in flight", testDuplicatesInFlight},
+		{"duplicates in time", testDuplicatesInTime},
+		{"restart", testRestart},
+		{"acknowledge", testAcknowledge},
+		{"acknowledge much", testAcknowledgeMuch},
+		{"limits of read", testReadLimits},
+		{"large payloads", testLarge},
+		{"bad arguments", testBadArguments},
+		{"quota", testQuota},
+		{"quota race", testQuotaRace},
+		{"queues of an owner", testQueueQuota},
+		{"list of queues", testQueues},
+		{"many queues", testManyQueues},
+		{"groups are apart", testGroupsApart},
+		{"hints", testHints},
+		{"hints of many groups", testHintsOverflow},
+		{"key packages", testKeyPackages},
+		{"key packages once", testTakeOnce},
+		{"key packages expire", testKeyPackagesExpire},
+		{"last resort", testLastResort},
+		{"key package conflicts", testKeyPackageConflicts},
+		{"close", testClose},
+		{"contexts", testContext},
+		{"against a model", testModel},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.f(t, &engine{T: t, open: open, now: time.Unix(1_750_000_000, 0)})
+		})
+	}
+}
+
+// engine is a test's access to the engine under test, with a clock that it moves.
+type engine struct {
+	*testing.T
+	open func(t *testing.T, c Config) Opened
+	opened
+	mu  sync.Mutex
+	now time.Time
+}
+
+type opened struct {
+	store.Store
+	restart func() store.Store
+}
+
+func (e *engine) clock() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.now
+}
+
+func (e *engine) pass(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.now = e.now.Add(d)
+}
+
+func (e *engine) start(q store.Quota) {
+	e.Helper()
+	o := e.open(e.T, Config{Quota: q, Clock: e.clock})
+	e.opened = opened{o.Store, o.Restart}
+	e.Cleanup(func() { _ = e.Store.Close() })
+}
+
+// again restarts the engine if it keeps anything, and says whether it did.
+func (e *engine) again() bool {
+	if e.restart == nil {
+		e.Log("no restart: the engine keeps nothing on disk")
+		return false
+	}
+	e.Store = e.restart()
+	return true
+}
+
+func owner(n int) (id store.Identity) {
+	binary.BigEndian.PutUint64(id[:], uint64(n))
+	id[31] = 7
+	return id
+}
+
+func inbox(n int) store.QueueID { return store.QueueID{Owner: owner(n)} }
+
+func id(n int) (m store.MessageID) {
+	binary.BigEndian.PutUint64(m[:], uint64(n)+1)
+	return m
+}
+
+func message(q store.QueueID, n int) store.Message {
+	return store.Message{Queue: q, ID: id(n), Payload: binary.BigEndian.AppendUint64(nil, uint64(n))}
+}
+
+func number(d store.Delivery) int { return int(binary.BigEndian.Uint64(d.Payload)) }
+
+// put enqueues message n to q and expects it to be stored.
+func (e *engine) put(q store.QueueID, n int) uint64 {
+	e.Helper()
+	r := e.enqueue(message(q, n))
+	if r.Status != store.Stored {
+		e.Fatalf("message %d: %+v, want stored", n, r)
+	}
+	return r.Seq
+}
+
+func (e *engine) enqueue(m store.Message) store.Result {
+	e.Helper()
+	r, err := e.Enqueue(context.Background(), []store.Message{m})
+	if err != nil || len(r) != 1 {
+		e.Fatalf("enqueue: %v, %v", r, err)
+	}
+	return r[0]
+}
+
+func (e *engine) read(q store.QueueID, after uint64) store.Page {
+	e.Helper()
+	p, err := e.Read(context.Background(), q, after, 1<<20, 1<<30)
+	if err != nil {
+		e.Fatalf("read: %v", err)
+	}
+	return p
+}
+
+func (e *engine) ack(q store.QueueID, seq uint64) {
+	e.Helper()
+	if err := e.Acknowledge(context.Background(), []store.Cursor{{Queue: q, Seq: seq}}); err != nil {
+		e.Fatalf("acknowledge %d: %v", seq, err)
+	}
+}
+
+// expect checks that q holds exactly the numbers, from seq first on.
+func (e *engine) expect(q store.QueueID, first uint64, numbers ...int) {
+	e.Helper()
+	p := e.read(q, 0)
+	if len(p.Messages) != len(numbers) {
+		e.Fatalf("%d messages, want %d", len(p.Messages), len(numbers))
+	}
+	for i, m := range p.Messages {
+		if m.Seq != first+uint64(i) || number(m) != numbers[i] || m.ID != id(numbers[i]) {
+			e.Fatalf("message %d: seq %d number %d, want seq %d number %d", i, m.Seq, number(m), first+uint64(i), numbers[i])
+		}
+	}
+}
+
+func (e *engine) keyPackage(n int, life time.Duration) store.KeyPackage {
+	data := binary.BigEndian.AppendUint64([]byte("key package "), uint64(n))
+	return store.KeyPackage{
+		Fingerprint: sha256.Sum256(data),
+		InitKey:     sha256.Sum256(append([]byte("init"), data...)),
+		NotAfter:    e.clock().Add(life),
+		Data:        data,
+	}
+}
