@@ -1,0 +1,192 @@
+// Package framing signs, authenticates and encrypts the messages of one epoch:
+// PublicMessage and PrivateMessage, R §6.
+package framing
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"quicnprotochat/mls/internal/codec"
+	"quicnprotochat/mls/internal/schedule"
+	"quicnprotochat/mls/internal/suite"
+	"quicnprotochat/mls/internal/treemath"
+	"quicnprotochat/mls/internal/wire"
+)
+
+var (
+	// ErrMembershipTag says that a PublicMessage is not from a member.
+	ErrMembershipTag = errors.New("membership tag does not verify")
+	// ErrPadding says that padding is not all zero, R §6.3.1.
+	ErrPadding = errors.New("padding is not zero")
+	// ErrPublicApplication says that application data came as a PublicMessage.
+	ErrPublicApplication = errors.New("application data must be encrypted")
+	// ErrSenderBlank says that the sender's leaf has no member.
+	ErrSenderBlank = errors.New("sender is not a member")
+)
+
+// Keys is what an epoch holds for framing.
+type Keys struct {
+	Suite      *suite.Suite
+	Context    []byte // encoded GroupContext
+	SenderData []byte
+	Membership []byte
+	Secrets    *schedule.SecretTree
+}
+
+const signLabel = "FramedContentTBS"
+
+// Sign sets the signature.
+func (k *Keys) Sign(ac *wire.AuthenticatedContent, key *suite.SignatureKey) (err error) {
+	ac.Auth.Signature, err = k.Suite.SignWithLabel(key, signLabel, ac.ToBeSigned(k.Context))
+	return err
+}
+
+// Verify checks the signature against the sender's public key.
+func (k *Keys) Verify(ac *wire.AuthenticatedContent, pub []byte) error {
+	return k.Suite.VerifyWithLabel(pub, signLabel, ac.ToBeSigned(k.Context), ac.Auth.Signature)
+}
+
+// Public frames a signed content as a PublicMessage, R §6.2.
+func (k *Keys) Public(ac *wire.AuthenticatedContent) *wire.PublicMessage {
+	m := &wire.PublicMessage{Content: ac.Content, Auth: ac.Auth}
+	if ac.Content.Sender.Type == wire.SenderMember {
+		m.MembershipTag = k.Suite.MAC(k.Membership, k.toBeMACed(ac))
+	}
+	return m
+}
+
+func (k *Keys) toBeMACed(ac *wire.AuthenticatedContent) []byte {
+	return ac.Auth.Append(ac.ToBeSigned(k.Context), ac.Content.Type)
+}
+
+// OpenPublic checks the membership tag. The signature is still to be verified.
+func (k *Keys) OpenPublic(m *wire.PublicMessage) (*wire.AuthenticatedContent, error) {
+	if m.Content.Type == wire.ContentApplication {
+		return nil, ErrPublicApplication
+	}
+	ac := &wire.AuthenticatedContent{WireFormat: wire.FormatPublicMessage, Content: m.Content, Auth: m.Auth}
+	if m.Content.Sender.Type == wire.SenderMember &&
+		!k.Suite.VerifyMAC(k.Membership, k.toBeMACed(ac), m.MembershipTag) {
+		return nil, ErrMembershipTag
+	}
+	return ac, nil
+}
+
+func kindOf(contentType uint8) schedule.Kind {
+	if contentType == wire.ContentApplication {
+		return schedule.Application
+	}
+	return schedule.Handshake
+}
+
+// senderDataLen is the size of SenderData: leaf, generation, reuse guard.
+const senderDataLen = 12
+
+// Seal encrypts a signed content of the member at its sender index, R §6.3. The
+// plaintext is padded with zeros to what pad says for its length.
+func (k *Keys) Seal(ac *wire.AuthenticatedContent, pad func(int) int) (*wire.PrivateMessage, error) {
+	c := &ac.Content
+	generation, key, err := k.Secrets.Next(treemath.Leaf(c.Sender.Index), kindOf(c.Type))
+	if err != nil {
+		return nil, err
+	}
+	sender := codec.AppendU32(codec.AppendU32(make([]byte, 0, senderDataLen), c.Sender.Index), generation)
+	sender = sender[:senderDataLen]
+	guard := sender[8:]
+	if _, err := rand.Read(guard); err != nil {
+		return nil, err
+	}
+	guardNonce(key.Nonce, guard)
+	size := len(c.Body) + len(ac.Auth.Signature) + len(ac.Auth.ConfirmationTag) + 8
+	room := max(size, pad(size)+8)
+	plain := append(make([]byte, 0, room+32), c.Body...)
+	plain = ac.Auth.Append(plain, c.Type)
+	if n := pad(len(plain)); n > len(plain) {
+		plain = append(plain, make([]byte, n-len(plain))...)
+	}
+	m := &wire.PrivateMessage{GroupID: c.GroupID, Epoch: c.Epoch, Type: c.Type, AAD: c.AAD}
+	aead := k.Suite.AEAD(key.Key)
+	m.Ciphertext = aead.Seal(plain[:0], key.Nonce, plain, contentAAD(m))
+	clear(key.Key)
+	clear(key.Nonce)
+	sdKey, sdNonce := k.senderDataKey(m.Ciphertext)
+	m.SenderData = k.Suite.Seal(sdKey, sdNonce, senderAAD(m), sender)
+	return m, nil
+}
+
+func guardNonce(nonce, guard []byte) {
+	for i := range guard {
+		nonce[i] ^= guard[i]
+	}
+}
+
+// contentAAD is PrivateContentAAD.
+func contentAAD(m *wire.PrivateMessage) []byte {
+	b := make([]byte, 0, len(m.GroupID)+len(m.AAD)+17)
+	b = append(codec.AppendU64(codec.AppendVec(b, m.GroupID), m.Epoch), m.Type)
+	return codec.AppendVec(b, m.AAD)
+}
+
+// senderAAD is SenderDataAAD.
+func senderAAD(m *wire.PrivateMessage) []byte {
+	b := make([]byte, 0, len(m.GroupID)+13)
+	return append(codec.AppendU64(codec.AppendVec(b, m.GroupID), m.Epoch), m.Type)
+}
+
+// senderDataKey derives the key from a sample of the ciphertext, R §6.3.2.
+func (k *Keys) senderDataKey(ciphertext []byte) (key, nonce []byte) {
+	sample := ciphertext[:min(k.Suite.Nh, len(ciphertext))]
+	return k.Suite.ExpandWithLabel(k.SenderData, "key", sample, k.Suite.Nk),
+		k.Suite.ExpandWithLabel(k.SenderData, "nonce", sample, k.Suite.Nn)
+}
+
+// Opened is a decrypted PrivateMessage.
+type Opened struct {
+	wire.AuthenticatedContent
+	Generation uint32
+	Key        *schedule.Pending // to be spent once the content was accepted
+}
+
+// Sender decrypts who sent a PrivateMessage, and its generation.
+func (k *Keys) Sender(m *wire.PrivateMessage) (leaf, generation uint32, guard []byte, err error) {
+	key, nonce := k.senderDataKey(m.Ciphertext)
+	b, err := k.Suite.Open(key, nonce, senderAAD(m), m.SenderData)
+	if err != nil {
+		return 0, 0, nil, fmt.Errorf("sender data: %w", err)
+	}
+	r := codec.NewReader(b)
+	leaf, generation, guard = r.U32(), r.U32(), r.Bytes(4)
+	return leaf, generation, guard, r.Done()
+}
+
+// Open decrypts a PrivateMessage of the given sender, R §6.3.1. The signature
+// is still to be verified. Nothing changes until the key is spent.
+func (k *Keys) Open(m *wire.PrivateMessage, leaf, generation uint32, guard []byte) (*Opened, error) {
+	pending, err := k.Secrets.Find(treemath.Leaf(leaf), kindOf(m.Type), generation)
+	if err != nil {
+		return nil, err
+	}
+	nonce := append([]byte(nil), pending.Key.Nonce...)
+	guardNonce(nonce, guard)
+	plain, err := k.Suite.Open(pending.Key.Key, nonce, contentAAD(m), m.Ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("content: %w", err)
+	}
+	o := &Opened{Generation: generation, Key: pending}
+	o.WireFormat = wire.FormatPrivateMessage
+	o.Content = wire.Content{GroupID: m.GroupID, Epoch: m.Epoch, AAD: m.AAD, Type: m.Type,
+		Sender: wire.Sender{Type: wire.SenderMember, Index: leaf}}
+	r := codec.NewReader(plain)
+	o.Content.DecodeBody(r)
+	o.Auth.Decode(r, m.Type)
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("content: %w", err)
+	}
+	for _, b := range r.Rest() {
+		if b != 0 {
+			return nil, ErrPadding
+		}
+	}
+	return o, nil
+}
