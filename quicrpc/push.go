@@ -1,0 +1,159 @@
+package quicrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"capnproto.org/go/capnp/v3"
+	"github.com/quic-go/quic-go"
+)
+
+// A PushStream is one PUSH stream, at either end: framed Cap'n Proto messages in both directions.
+//
+// One goroutine may write and another read at the same time; SetUrgency, Cancel, Close and Context may be called from any.
+type PushStream struct {
+	s      *stream
+	dec    *decoder
+	limit  int // of messages written, bytes
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stop   func() bool // ends the watch on the stream's own context
+
+	sent    func(n int) // counts a message sent; may be nil
+	cut     func(*StreamError)
+	done    atomic.Bool
+	readEOF atomic.Bool
+	wrote   atomic.Bool // CloseWrite was called
+}
+
+// newPush wraps s. ctx is the connection's. readLimit and writeLimit are the largest messages in bytes. cut is told of every end that
+// the peer's behaviour forced on this side.
+func newPush(ctx context.Context, s *stream, readLimit, writeLimit int, cut func(*StreamError)) *PushStream {
+	p := &PushStream{s: s, dec: s.newDecoder(readLimit), limit: writeLimit, cut: cut}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	ready := make(chan struct{})
+	defer close(ready)
+	p.stop = context.AfterFunc(s.q.Context(), func() {
+		<-ready
+		if cause := context.Cause(s.q.Context()); !errors.Is(cause, quic.ErrStreamClosed) {
+			_ = p.end(streamFailure(cause)) // the peer does not read any more, or the connection is gone
+		}
+	})
+	return p
+}
+
+// Context is cancelled when the stream is of no more use: it was cut by either side, closed by ours, or its connection ended.
+// context.Cause tells why: a *StreamError, a *ConnError or ErrClosed.
+func (p *PushStream) Context() context.Context { return p.ctx }
+
+// SetUrgency sets the order in which this side's streams are sent when there is more to send than the network takes: 0 first, 7 last, 3
+// unless set (RFC 9218 section 4.1). Streams of one urgency share.
+func (p *PushStream) SetUrgency(urgency int) {
+	p.s.q.SetPriority(int8(max(0, min(urgency, 7))), true)
+}
+
+// WriteMessage sends m. It returns when QUIC has taken it, which waits for the peer's window; a peer that takes less than 64 KiB of a message in
+// Limits.StallTimeout is cut (StreamErrSlowReader). Errors: ErrMessageSize (nothing was sent, the stream goes on), else the stream is
+// over: a *StreamError, a *ConnError or ErrClosed.
+func (p *PushStream) WriteMessage(m *capnp.Message) error {
+	p.s.wmu.Lock()
+	n, err := writeMessage(p.s.write, m, p.limit)
+	broken := p.s.broken
+	p.s.wmu.Unlock()
+	if err != nil {
+		if broken {
+			return p.fail(err)
+		}
+		return err
+	}
+	if p.sent != nil {
+		p.sent(n)
+	}
+	return nil
+}
+
+// ReadMessage returns the next message. It is the caller's: it does not change, and is valid as long as it is referenced. Errors: io.EOF when
+// the peer ended its direction between messages; else the stream is over: a *StreamError (StreamErrTooLarge, StreamErrProtocol and
+// StreamErrSlowWriter cut it; or what the peer said), a *ConnError or ErrClosed.
+func (p *PushStream) ReadMessage() (*capnp.Message, error) {
+	m, _, err := p.dec.next()
+	if err == nil {
+		return m, nil
+	}
+	err = p.s.readFailure(err)
+	if err == io.EOF {
+		p.readEOF.Store(true)
+		p.endIfClosed()
+		return nil, io.EOF
+	}
+	return nil, p.fail(err)
+}
+
+// CloseWrite ends this side's direction after what was written; the peer reads io.EOF. The other direction goes on.
+func (p *PushStream) CloseWrite() error {
+	if err := p.s.finish(); err != nil {
+		return err
+	}
+	p.wrote.Store(true)
+	p.endIfClosed()
+	return nil
+}
+
+// Cancel cuts both directions at once and tells the peer code. What was written may be lost. Later calls have no effect.
+func (p *PushStream) Cancel(code StreamErrorCode) {
+	_ = p.end(&StreamError{Code: code})
+}
+
+// Close ends both directions: what was written arrives, and nothing more is read.
+func (p *PushStream) Close() error {
+	if !p.done.Swap(true) {
+		p.release(ErrClosed)
+		p.s.close()
+	}
+	return nil
+}
+
+// fail ends the stream for err, tells of it if it was the peer's behaviour, and returns why the stream is over: the first reason.
+func (p *PushStream) fail(err error) error {
+	if p.end(err) {
+		var se *StreamError
+		if errors.As(err, &se) && !se.Remote && p.cut != nil {
+			p.cut(se)
+		}
+	}
+	<-p.ctx.Done() // whoever came first is about to say why
+	return context.Cause(p.ctx)
+}
+
+// end reports whether it was this call that ended the stream.
+func (p *PushStream) end(err error) bool {
+	if p.done.Swap(true) {
+		return false
+	}
+	p.release(err)
+	code := StreamErrNone
+	var se *StreamError
+	if errors.As(err, &se) && !se.Remote {
+		code = se.Code
+	}
+	p.s.abort(code)
+	return true
+}
+
+// endIfClosed ends the stream once both directions came to their orderly end.
+func (p *PushStream) endIfClosed() {
+	if p.readEOF.Load() && p.wrote.Load() && !p.done.Swap(true) {
+		p.release(ErrClosed)
+	}
+}
+
+func (p *PushStream) release(err error) {
+	p.cancel(err)
+	p.stop()
+}
+
+// String names the stream in logs.
+func (p *PushStream) String() string { return fmt.Sprintf("PUSH stream %d", p.s.q.StreamID()) }

@@ -1,0 +1,81 @@
+package quicrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"capnproto.org/go/capnp/v3"
+	"capnproto.org/go/capnp/v3/rpc"
+)
+
+// An RPC is a client's end of an AS or DS stream: a Cap'n Proto RPC connection with one capability. An idle one costs both sides some 30 KiB and
+// five goroutines: make it when it is needed, close it after use. Safe for concurrent use.
+type RPC struct {
+	conn   *Conn
+	rc     *rpc.Conn
+	t      *guarded
+	client capnp.Client
+}
+
+func newRPC(c *Conn, s *stream) *RPC {
+	r := &RPC{conn: c}
+	r.t = newGuarded(c.Context(), s, newClientGuard(), nil, c.limits.MaxMessage, func(e *StreamError) {
+		c.log.Warn("stream cut", "code", e.Code.String(), "reason", e.Text)
+	})
+	r.rc = rpc.NewConn(r.t, &rpc.Options{Logger: rpcLogger{c.log}})
+	// Not the caller's context: when that one ends, the bootstrap must not.
+	r.client = capnp.NewClient(newGate(r.rc.Bootstrap(r.t.ctx), c.limits.MaxCalls/2))
+	return r
+}
+
+// Client returns the service behind the stream, which RPC owns: use it as schemas.X(r.Client()), and do not release it. Calls may be made at
+// once, before the server answered anything. A call waits while half of Limits.MaxCalls are in flight.
+func (r *RPC) Client() capnp.Client { return r.client }
+
+// Done is closed when the stream is over: by Close, by the server, or with the connection.
+func (r *RPC) Done() <-chan struct{} { return r.rc.Done() }
+
+// Close ends the stream. Calls in flight fail with ErrClosed.
+func (r *RPC) Close() error {
+	r.client.Release()
+	err := r.rc.Close()
+	r.conn.forget(r)
+	return err
+}
+
+// Err translates what a call on Client returned, as FromRPC does, and knows the reason when the stream or the connection is over: what
+// the server said (a *StreamError or *ConnError with its code), ErrClosed, or ErrEarlyRejected.
+func (r *RPC) Err(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = FromRPC(err)
+	var lost *ConnError
+	if cause := r.t.err(); cause != nil && errors.As(err, &lost) && lost.Code == ConnErrLost {
+		return overReason(r.conn, cause)
+	}
+	return err
+}
+
+// overReason words why a stream is over. The connection's reason counts more than the stream's, which follows from it.
+func overReason(c *Conn, cause error) error {
+	if ctx := c.Context(); ctx.Err() != nil && !errors.Is(cause, ErrClosed) {
+		return connFailure(context.Cause(ctx))
+	}
+	if cause == io.EOF {
+		return &StreamError{Code: StreamErrNone, Remote: true, Text: "the server ended the stream", Err: io.EOF}
+	}
+	return streamFailure(cause)
+}
+
+// rpcLogger passes the RPC library's messages on, all at level Debug: they repeat what the guard and the services log themselves.
+type rpcLogger struct{ log *slog.Logger }
+
+func (l rpcLogger) Debug(msg string, args ...any) { l.log.Debug("rpc: "+msg, args...) }
+func (l rpcLogger) Info(msg string, args ...any)  { l.log.Debug("rpc: "+msg, args...) }
+func (l rpcLogger) Warn(msg string, args ...any)  { l.log.Debug("rpc: "+msg, args...) }
+func (l rpcLogger) Error(msg string, args ...any) {
+	l.log.Debug("rpc: "+printable(msg, maxReason), args...)
+}

@@ -1,0 +1,241 @@
+package quicrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"capnproto.org/go/capnp/v3"
+	"capnproto.org/go/capnp/v3/rpc/transport"
+	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
+)
+
+// messageStream is what a guarded transport needs of a stream; tests put bytes in memory in its place.
+type messageStream interface {
+	newDecoder(maxBytes int) *decoder
+	readFailure(err error) error
+	// send writes one message: before is called when nothing else is being written and nothing of this message is.
+	send(m *capnp.Message, limit int, before func()) error
+	close()
+	abort(code StreamErrorCode)
+}
+
+func (s *stream) send(m *capnp.Message, limit int, before func()) error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	before()
+	_, err := writeMessage(s.write, m, limit)
+	return err
+}
+
+// A guarded transport is the rpc.Transport of every RPC stream: decoder, guard, memory accounts and the end of the stream.
+// Its methods follow the concurrency rules of transport.Transport; Close may be called at any time.
+type guarded struct {
+	s     messageStream
+	dec   *decoder
+	guard guard
+	acct  *account // nil on the client's side
+	limit int      // of a message, bytes
+	cut   func(*StreamError)
+
+	ctx    context.Context // done when the stream is over; its cause says why
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	outgoing map[*capnp.Message]*outgoing // not released; only with an account
+}
+
+func newGuarded(ctx context.Context, s messageStream, g guard, acct *account, limit int, cut func(*StreamError)) *guarded {
+	t := &guarded{s: s, dec: s.newDecoder(limit), guard: g, acct: acct, limit: limit, cut: cut}
+	t.ctx, t.cancel = context.WithCancelCause(ctx)
+	if acct != nil {
+		t.outgoing = make(map[*capnp.Message]*outgoing)
+		t.dec.reserve = func(n int) error { return t.acct.acquireRequest(t.ctx, int64(n)+messageOverhead) }
+		t.dec.giveUp = func(n int) { t.acct.releaseRequest(int64(n) + messageOverhead) }
+	}
+	return t
+}
+
+// err returns why the stream is over, nil while it is not.
+func (t *guarded) err() error { return context.Cause(t.ctx) }
+
+// fail ends the stream for err, the first time: with a code to the peer and a report if the peer's behaviour is the reason.
+func (t *guarded) fail(err error) error {
+	t.mu.Lock()
+	first := t.ctx.Err() == nil
+	t.cancel(err)
+	t.mu.Unlock()
+	if !first {
+		return err
+	}
+	var se *StreamError
+	if errors.As(err, &se) && !se.Remote {
+		t.cut(se)
+		t.s.abort(se.Code)
+	} else if err != io.EOF {
+		t.s.abort(StreamErrNone)
+	}
+	return err
+}
+
+// RecvMessage returns the next message that the guard lets pass.
+func (t *guarded) RecvMessage() (transport.IncomingMessage, error) {
+	m, n, err := t.dec.next()
+	if err != nil {
+		return nil, t.fail(t.s.readFailure(err))
+	}
+	held := int64(n) + messageOverhead
+	root, err := rootOf(m)
+	if err == nil {
+		err = t.guard.received(root)
+	}
+	if err == nil {
+		return &incoming{root: root, t: t, held: held}, nil
+	}
+	t.acct.releaseRequest(held)
+	if err == error(errDraining) {
+		// The calls before it go on; this one has no effect. The peer learns when the stream ends.
+		<-t.ctx.Done()
+		return nil, ErrClosed
+	}
+	return nil, t.fail(err)
+}
+
+// NewMessage returns an empty message to send.
+func (t *guarded) NewMessage() (transport.OutgoingMessage, error) {
+	m, seg, err := capnp.NewMessage(capnp.MultiSegment(nil))
+	if err != nil {
+		return nil, err
+	}
+	root, err := rpccp.NewRootMessage(seg)
+	if err != nil {
+		return nil, err
+	}
+	o := &outgoing{root: root, m: m, t: t}
+	if t.acct != nil {
+		t.mu.Lock()
+		t.outgoing[m] = o
+		t.mu.Unlock()
+		t.hold(o, messageOverhead)
+	}
+	return o, nil
+}
+
+// holdReply counts a reply's bytes from the moment it is complete, because nothing else bounds what waits to be sent.
+func (t *guarded) holdReply(m *capnp.Message) {
+	t.mu.Lock()
+	o := t.outgoing[m]
+	t.mu.Unlock()
+	if o == nil {
+		return
+	}
+	if n, err := m.TotalSize(); err == nil {
+		t.hold(o, int64(n))
+	}
+}
+
+func (t *guarded) hold(o *outgoing, n int64) {
+	if t.acct.addReply(n) {
+		o.held.Add(n)
+		return
+	}
+	t.fail(&StreamError{Code: StreamErrBudget, Text: fmt.Sprintf("%d bytes of replies not read or not finished", t.acct.replies.Load())})
+}
+
+// Close ends the stream in both directions.
+func (t *guarded) Close() error {
+	t.cancel(ErrClosed)
+	t.s.close()
+	return nil
+}
+
+type incoming struct {
+	root     rpccp.Message
+	t        *guarded
+	held     int64
+	released atomic.Bool
+}
+
+func (i *incoming) Message() rpccp.Message { return i.root }
+
+func (i *incoming) Release() {
+	if !i.released.Swap(true) {
+		i.root.Message().Release()
+		i.t.acct.releaseRequest(i.held)
+	}
+}
+
+type outgoing struct {
+	root     rpccp.Message
+	m        *capnp.Message
+	t        *guarded
+	held     atomic.Int64
+	released atomic.Bool
+}
+
+func (o *outgoing) Message() rpccp.Message { return o.root }
+
+// Send tells the guard, then encodes and writes. A reply above the limit is sent as an exception instead.
+func (o *outgoing) Send() error {
+	if o.released.Load() {
+		panic("quicrpc: Send after Release")
+	}
+	if err := o.t.err(); err != nil {
+		return err
+	}
+	m := o.m
+	if n, err := m.TotalSize(); err == nil && n > uint64(o.t.limit) && o.root.Which() == rpccp.Message_Which_return {
+		if m, err = tooLargeReply(o.root); err != nil {
+			return err
+		}
+	}
+	err := o.t.s.send(m, o.t.limit, func() { o.t.guard.sending(o.root) })
+	if err == nil || errors.Is(err, ErrMessageSize) {
+		return err // too large a call fails alone: nothing of it was sent
+	}
+	return o.t.fail(err)
+}
+
+// Release gives the message's memory back.
+func (o *outgoing) Release() {
+	if o.released.Swap(true) {
+		return
+	}
+	if o.t.acct != nil {
+		o.t.mu.Lock()
+		delete(o.t.outgoing, o.m)
+		o.t.mu.Unlock()
+		o.t.acct.addReply(-o.held.Load())
+	}
+	o.m.Release()
+}
+
+// tooLargeReply returns the exception that stands for a reply which the peer could not read.
+func tooLargeReply(reply rpccp.Message) (*capnp.Message, error) {
+	old, err := reply.Return()
+	if err != nil {
+		return nil, err
+	}
+	m, seg, err := capnp.NewMessage(capnp.SingleSegment(nil))
+	if err != nil {
+		return nil, err
+	}
+	root, err := rpccp.NewRootMessage(seg)
+	if err != nil {
+		return nil, err
+	}
+	ret, err := root.NewReturn()
+	if err != nil {
+		return nil, err
+	}
+	ret.SetAnswerId(old.AnswerId())
+	ret.SetReleaseParamCaps(false)
+	e, err := ret.NewException()
+	if err != nil {
+		return nil, err
+	}
+	return m, e.SetReason((&RPCError{Code: CodeInternal, Text: "the reply is too large"}).Error())
+}
