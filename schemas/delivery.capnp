@@ -69,6 +69,7 @@ struct SubmissionResult {
 
 struct RecipientResult {
   status @0 :EnqueueStatus;
+  # What became of it.
 
   seq @1 :UInt64;
   # Position in that recipient's queue; for a duplicate, that of the first. 0 if not stored.
@@ -90,6 +91,7 @@ enum EnqueueStatus {
 
 struct QueueStatus {
   groupId @0 :Data;
+  # 0 to 64 bytes; empty: the inbox.
 
   acknowledged @1 :UInt64;
   # Cumulative cursor.

@@ -1,0 +1,57 @@
+# quicnprotochat: `make demo` runs the main job, `make test` runs all tests. CI=true .ci/run does what the project's own CI does.
+
+GO       ?= go
+BIN      ?= bin
+PREFIX   ?= /usr/local
+FUZZTIME ?= 20s
+SHARED   ?= $(wildcard ../shared)
+
+CAPNPC_GO_VERSION   = v3.1.0-alpha.2
+STATICCHECK_VERSION = v0.8.2
+
+export CGO_ENABLED ?= 0
+
+.PHONY: all build test demo vectors interop fuzz bench lint generate install clean
+
+all: build
+
+build:
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+demo: build
+	BIN=$(BIN) scripts/demo.sh
+
+test:
+	$(GO) test ./...
+
+# The official MLS test vectors: a line each.
+vectors:
+	$(GO) run ./mls/internal/vectors $(SHARED)/mls-vectors
+
+# Foreign MLS implementations: their packages are installed by the test's own script, into a temporary directory.
+interop:
+	QUICNPROTOCHAT_INTEROP=1 $(GO) test -count=1 -v -run Interop ./mls/...
+
+# Each fuzz target of each package for FUZZTIME.
+fuzz:
+	GO="$(GO)" FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	GO="$(GO)" STATICCHECK_VERSION=$(STATICCHECK_VERSION) scripts/lint.sh
+
+# Needs Debian's capnproto. Installs the Go plug-in into BIN.
+generate:
+	GOBIN=$(abspath $(BIN)) $(GO) install capnproto.org/go/capnp/v3/capnpc-go@$(CAPNPC_GO_VERSION)
+	PATH="$(abspath $(BIN)):$$PATH" GO="$(GO)" scripts/generate.sh
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sysctl.d
+	install -m 0755 $(BIN)/quicnprotochatd $(BIN)/quicnprotochat $(DESTDIR)$(PREFIX)/bin/
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/quicnprotochatd.service > $(DESTDIR)/lib/systemd/system/quicnprotochatd.service
+	install -m 0644 deploy/systemd/50-quicnprotochat.conf $(DESTDIR)/etc/sysctl.d/
+
+clean:
+	rm -rf $(BIN)
