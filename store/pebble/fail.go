@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"quicnprotochat/store"
 )
@@ -14,6 +15,9 @@ import (
 type failure struct {
 	logger *slog.Logger
 	failed chan struct{}
+
+	armed   atomic.Bool  // the store is open
+	flushes atomic.Int32 // that failed, in a row
 
 	mu    sync.Mutex
 	cause error
@@ -61,7 +65,22 @@ func (f *failure) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// background hears of a flush or compaction that failed. Pebble tries it again; what was acknowledged is safe in the log meanwhile.
+// maxFailedFlushes is how many flushes in a row may fail, each after retryPause, before the store gives up: until then the log holds
+// what was acknowledged, but the memory that waits for the tree fills up, and then every write would hang.
+var maxFailedFlushes int32 = 100
+
+// flushed hears of the end of a flush.
+func (f *failure) flushed(err error) {
+	if err == nil {
+		f.flushes.Store(0)
+		return
+	}
+	if f.flushes.Add(1) >= maxFailedFlushes {
+		f.set(fmt.Errorf("flush: %w", err))
+	}
+}
+
+// background hears of a flush or compaction that failed. Pebble tries it again; what was acknowledged is safe meanwhile.
 func (f *failure) background(err error) {
 	f.logger.Warn("store: background work failed", "err", err)
 }

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,12 +96,31 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := s.acquire(); err != nil {
 		return nil, err
 	}
-	c, err := s.start()
+	c, err := s.startGuarded()
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
+	s.fail.armed.Store(true)
 	go c.run()
 	return s, nil
+}
+
+// startGuarded is start in a goroutine of its own, which pebble may end (see failure.Fatalf), or have panic.
+func (s *Store) startGuarded() (c *committer, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("store: open %s: %v", s.dir, r)
+			} else if c == nil && err == nil {
+				err = s.fail.err()
+			}
+		}()
+		c, err = s.start()
+	}()
+	<-done
+	return c, err
 }
 
 func (s *Store) acquire() error {
@@ -142,7 +160,7 @@ func (s *Store) start() (c *committer, err error) {
 
 func openTree(dir string, lock *lsm.Lock, opts Options, fail *failure) (*lsm.DB, error) {
 	o := &lsm.Options{
-		FS:                          opts.FS,
+		FS:                          haltFS{opts.FS, fail},
 		Lock:                        lock,
 		Logger:                      fail,
 		FormatMajorVersion:          lsm.FormatNewest,
@@ -158,6 +176,7 @@ func openTree(dir string, lock *lsm.Lock, opts Options, fail *failure) (*lsm.DB,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		EventListener: &lsm.EventListener{
 			BackgroundError: fail.background,
+			FlushEnd:        func(info lsm.FlushInfo) { fail.flushed(info.Err) },
 			DataCorruption:  func(info lsm.DataCorruptionInfo) { opts.Logger.Error("store: corrupt data", "info", info.String()) },
 		},
 	}
@@ -200,27 +219,11 @@ func (s *Store) shutDown() error {
 	case <-s.fail.failed:
 	}
 	s.views.close()
-	if s.fail.err() == nil {
-		return errors.Join(s.db.Close(), s.lock.Close())
+	if err := s.fail.err(); err != nil {
+		// The tree is left as it stands: pebble may hold locks that nobody will release, so closing it could block for ever. The process
+		// keeps the directory lock until it ends.
+		return err
 	}
-	return s.abandon()
-}
-
-// abandon closes a tree that failed. Pebble may then hold locks that nobody will release, or panic: it gets a goroutine and a
-// moment of its own, and the process keeps the directory lock until it ends if that was not enough.
-func (s *Store) abandon() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	go func() {
-		defer cancel()
-		defer func() {
-			if r := recover(); r != nil {
-				s.opts.Logger.Warn("store: closing after a failure", "panic", r)
-			}
-		}()
-		if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
-			s.opts.Logger.Warn("store: closing after a failure", "err", err)
-		}
-	}()
-	<-ctx.Done()
-	return s.fail.err()
+	s.views.closeSnapshots()
+	return errors.Join(s.db.Close(), s.lock.Close())
 }

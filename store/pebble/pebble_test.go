@@ -13,7 +13,10 @@ import (
 
 // small keeps the memory of a test's engine low, and its caches too small for comfort.
 func small(o pebble.Options) pebble.Options {
-	o.CacheBytes, o.MemTableBytes, o.CachedQueues = 1<<20, 4<<20, 64
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 4 << 20
+	}
+	o.CacheBytes, o.CachedQueues = 1<<20, 64
 	return o
 }
 
@@ -27,7 +30,7 @@ func open(t *testing.T, dir string, o pebble.Options) *pebble.Store {
 }
 
 func TestConformance(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	storetest.Run(t, func(t *testing.T, c storetest.Config) storetest.Opened {
 		o := pebble.Options{Quota: c.Quota, Clock: c.Clock, FS: vfs.NewMem()}
 		s := open(t, "store", o)

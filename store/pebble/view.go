@@ -19,6 +19,7 @@ type view struct {
 type views struct {
 	mu      sync.Mutex
 	current *view
+	unused  []*view
 	closed  bool
 	readers sync.WaitGroup
 }
@@ -35,44 +36,48 @@ func (v *views) acquire() (*view, error) {
 	return v.current, nil
 }
 
+// release gives a view back. Closing a snapshot can wait for pebble's background work, so a reader leaves it to the committer.
 func (v *views) release(w *view) {
 	v.mu.Lock()
-	w.refs--
-	last := w.refs == 0
+	v.drop(w)
 	v.mu.Unlock()
-	if last {
-		_ = w.Close() // drops a reference in memory; there is no I/O that could fail
-	}
 	v.readers.Done()
 }
 
-// publish makes snapshot the current view.
+func (v *views) drop(w *view) {
+	if w.refs--; w.refs == 0 {
+		v.unused = append(v.unused, w)
+	}
+}
+
+// publish makes snapshot the current view, and closes those that nobody uses any more. Only the committer calls it.
 func (v *views) publish(snapshot *lsm.Snapshot) {
 	v.mu.Lock()
-	old := v.current
+	if v.current != nil {
+		v.drop(v.current)
+	}
 	v.current = &view{Snapshot: snapshot, refs: 1}
-	last := false
-	if old != nil {
-		old.refs--
-		last = old.refs == 0
-	}
+	unused := v.unused
+	v.unused = nil
 	v.mu.Unlock()
-	if last {
-		_ = old.Close()
-	}
+	closeAll(unused)
 }
 
 // close refuses new readers and waits for those that are there.
 func (v *views) close() {
 	v.mu.Lock()
-	if v.closed {
-		v.mu.Unlock()
-		return
-	}
 	v.closed = true
 	v.mu.Unlock()
 	v.readers.Wait()
-	if v.current != nil {
-		_ = v.current.Close()
+}
+
+// closeSnapshots frees what is left after close.
+func (v *views) closeSnapshots() {
+	closeAll(append(v.unused, v.current))
+}
+
+func closeAll(views []*view) {
+	for _, w := range views {
+		_ = w.Close() // drops a reference in memory; there is no I/O that could fail
 	}
 }
