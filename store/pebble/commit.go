@@ -82,6 +82,8 @@ type committer struct {
 	heads  *lru[store.QueueID, head]
 	owners *lru[store.Identity, owner]
 	next   uint64 // number of the next queue
+	ids    *filters
+	loaded chan *filters // the ids of before the start, once
 
 	pending  []*request
 	finished []*request
@@ -98,6 +100,8 @@ func newCommitter(s *Store) (*committer, error) {
 		heads:  newLRU[store.QueueID, head](s.opts.CachedQueues),
 		owners: newLRU[store.Identity, owner](s.opts.CachedQueues),
 		next:   1,
+		ids:    newFilters(),
+		loaded: make(chan *filters, 1),
 	}
 	value, closer, err := s.db.Get(counterKey)
 	if errors.Is(err, lsm.ErrNotFound) {
@@ -124,6 +128,9 @@ func (c *committer) run() {
 			select {
 			case r := <-c.s.requests:
 				c.pending = append(c.pending, r)
+			case old := <-c.loaded:
+				c.ids.merge(old)
+				continue
 			case <-timer.C:
 				if c.unsynced && !c.write(nil, true) {
 					return
@@ -144,6 +151,11 @@ func (c *committer) run() {
 
 // gather adds what waits already.
 func (c *committer) gather() {
+	select {
+	case old := <-c.loaded:
+		c.ids.merge(old)
+	default:
+	}
 	for len(c.pending) < maxRequests {
 		select {
 		case r := <-c.s.requests:

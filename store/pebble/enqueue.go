@@ -123,6 +123,7 @@ func (t *tx) putID(h *head, id *store.MessageID, seq uint64) {
 		t.ids = make(map[idKey]uint64)
 	}
 	t.ids[idKey{h.number, *id}] = seq
+	t.c.ids.bucket(bucket).add(t.c.ids.hash(h.number, id))
 }
 
 // duplicate returns the seq under which the queue stored id before, or 0.
@@ -131,8 +132,9 @@ func (t *tx) duplicate(h *head, id *store.MessageID) (uint64, error) {
 		return seq, nil
 	}
 	oldest := oldestBucket(t.now)
+	hash := t.c.ids.hash(h.number, id)
 	for n := uint32(0); n < 32 && n <= h.bucket && h.bucket-n >= oldest; n++ {
-		if h.mask&(1<<n) == 0 {
+		if h.mask&(1<<n) == 0 || t.c.ids.complete && !t.c.ids.bucket(h.bucket-n).mayHold(hash) {
 			continue
 		}
 		t.key = appendIDKey(t.key[:0], h.bucket-n, h.number, id)

@@ -101,6 +101,15 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	s.fail.armed.Store(true)
+	// The view is taken before the committer runs: what it stores itself it puts into its filters itself.
+	if v, err := s.views.acquire(); err == nil {
+		go func() {
+			defer s.views.release(v)
+			if f := s.loadFilters(v, c.ids.seed); f != nil {
+				c.loaded <- f
+			}
+		}()
+	}
 	go c.run()
 	return s, nil
 }

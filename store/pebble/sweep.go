@@ -51,6 +51,7 @@ func (o *sweepOp) apply(t *tx) bool {
 // sweepIDs drops the buckets of message ids that nobody needs any more, each as a whole.
 func (t *tx) sweepIDs() (removed int, err error) {
 	oldest := oldestBucket(t.now)
+	t.c.ids.drop(oldest)
 	end := binary.BigEndian.AppendUint32([]byte{prefixID}, oldest)
 	it, err := t.c.s.db.NewIter(&lsm.IterOptions{LowerBound: []byte{prefixID}, UpperBound: end})
 	if err != nil {
