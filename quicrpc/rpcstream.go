@@ -87,6 +87,7 @@ func (c *ServerConn) serveRPC(s *stream, client capnp.Client) {
 	<-rc.Done()
 	_ = rc.Close()
 	<-service.calls.atZero()
+	t.settle()
 	c.mu.Lock()
 	delete(c.rpcs, r)
 	c.mu.Unlock()

@@ -45,7 +45,9 @@ type guarded struct {
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
+	requests int64                        // bytes held, of the account's
 	outgoing map[*capnp.Message]*outgoing // not released; only with an account
+	settled  bool
 }
 
 func newGuarded(ctx context.Context, s messageStream, g guard, acct *account, limit int, cut func(*StreamError)) *guarded {
@@ -53,8 +55,8 @@ func newGuarded(ctx context.Context, s messageStream, g guard, acct *account, li
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	if acct != nil {
 		t.outgoing = make(map[*capnp.Message]*outgoing)
-		t.dec.reserve = func(n int) error { return t.acct.acquireRequest(t.ctx, int64(n)+messageOverhead) }
-		t.dec.giveUp = func(n int) { t.acct.releaseRequest(int64(n) + messageOverhead) }
+		t.dec.reserve = func(n int) error { return t.holdRequest(int64(n) + messageOverhead) }
+		t.dec.giveUp = func(n int) { t.releaseRequest(int64(n) + messageOverhead) }
 	}
 	return t
 }
@@ -95,7 +97,7 @@ func (t *guarded) RecvMessage() (transport.IncomingMessage, error) {
 	if err == nil {
 		return &incoming{root: root, t: t, held: held}, nil
 	}
-	t.acct.releaseRequest(held)
+	t.releaseRequest(held)
 	if err == error(errDraining) {
 		// The calls before it go on; this one has no effect. The peer learns when the stream ends.
 		<-t.ctx.Done()
@@ -116,12 +118,47 @@ func (t *guarded) NewMessage() (transport.OutgoingMessage, error) {
 	}
 	o := &outgoing{root: root, m: m, t: t}
 	if t.acct != nil {
-		t.mu.Lock()
-		t.outgoing[m] = o
-		t.mu.Unlock()
 		t.hold(o, messageOverhead)
 	}
 	return o, nil
+}
+
+func (t *guarded) holdRequest(n int64) error {
+	if err := t.acct.acquireRequest(t.ctx, n); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.settled {
+		t.acct.releaseRequest(n)
+		return ErrClosed
+	}
+	t.requests += n
+	return nil
+}
+
+func (t *guarded) releaseRequest(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.acct != nil && !t.settled {
+		t.requests -= n
+		t.acct.releaseRequest(n)
+	}
+}
+
+// settle gives back what is still held when the stream is over: the library does not release every message that it received last.
+func (t *guarded) settle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.acct == nil || t.settled {
+		return
+	}
+	t.settled = true
+	t.acct.releaseRequest(t.requests)
+	for _, o := range t.outgoing {
+		t.acct.addReply(-o.held)
+	}
+	t.outgoing = nil
 }
 
 // holdReply counts a reply's bytes from the moment it is complete, because nothing else bounds what waits to be sent.
@@ -137,12 +174,32 @@ func (t *guarded) holdReply(m *capnp.Message) {
 	}
 }
 
+// hold counts n more bytes for o, or ends the stream.
 func (t *guarded) hold(o *outgoing, n int64) {
-	if t.acct.addReply(n) {
-		o.held.Add(n)
+	t.mu.Lock()
+	if t.settled {
+		t.mu.Unlock()
 		return
 	}
-	t.fail(&StreamError{Code: StreamErrBudget, Text: fmt.Sprintf("%d bytes of replies not read or not finished", t.acct.replies.Load())})
+	ok := t.acct.addReply(n)
+	if ok {
+		o.held += n
+		t.outgoing[o.m] = o
+	}
+	t.mu.Unlock()
+	if !ok {
+		_ = t.fail(&StreamError{Code: StreamErrBudget, Text: fmt.Sprintf("%d bytes of replies not read or not finished", t.acct.replies.Load())})
+	}
+}
+
+// unhold forgets o.
+func (t *guarded) unhold(o *outgoing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.outgoing[o.m] == o {
+		delete(t.outgoing, o.m)
+		t.acct.addReply(-o.held)
+	}
 }
 
 // Close ends the stream in both directions.
@@ -164,7 +221,7 @@ func (i *incoming) Message() rpccp.Message { return i.root }
 func (i *incoming) Release() {
 	if !i.released.Swap(true) {
 		i.root.Message().Release()
-		i.t.acct.releaseRequest(i.held)
+		i.t.releaseRequest(i.held)
 	}
 }
 
@@ -172,7 +229,7 @@ type outgoing struct {
 	root     rpccp.Message
 	m        *capnp.Message
 	t        *guarded
-	held     atomic.Int64
+	held     int64 // bytes; guarded by t.mu
 	released atomic.Bool
 }
 
@@ -204,12 +261,7 @@ func (o *outgoing) Release() {
 	if o.released.Swap(true) {
 		return
 	}
-	if o.t.acct != nil {
-		o.t.mu.Lock()
-		delete(o.t.outgoing, o.m)
-		o.t.mu.Unlock()
-		o.t.acct.addReply(-o.held.Load())
-	}
+	o.t.unhold(o)
 	o.m.Release()
 }
 
