@@ -35,15 +35,40 @@ type op interface {
 }
 
 type request struct {
-	ctx     context.Context
-	op      op
-	started bool
-	done    chan struct{}
+	ctx  context.Context
+	op   op
+	done chan struct{}
+
+	mu        sync.Mutex // held while the op is applied, and reads what is the caller's
+	started   bool
+	abandoned bool // the caller has gone
+}
+
+// abandon makes the committer leave the request alone, so that the caller may return. Whatever is applied by then is a copy.
+func (r *request) abandon() {
+	r.mu.Lock()
+	r.abandoned = true
+	r.mu.Unlock()
+}
+
+// apply returns false if there is more to do in the next batch, and whether the caller's answer needs an fsync.
+func (r *request) apply(t *tx) (done, sync bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.abandoned {
+		return true, false
+	}
+	if !r.started && r.ctx.Err() != nil {
+		r.op.fail(context.Cause(r.ctx))
+		return true, false
+	}
+	r.started = true
+	return r.op.apply(t), r.op.sync()
 }
 
 var donePool = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
-// do hands o to the committer and waits. On an error the op may still be with the committer, and must not be read.
+// do hands o to the committer and waits. On an error the op's results must not be read.
 func (s *Store) do(ctx context.Context, o op) error {
 	if err := s.fail.err(); err != nil {
 		return err
@@ -63,8 +88,10 @@ func (s *Store) do(ctx context.Context, o op) error {
 		donePool.Put(r.done)
 		return nil
 	case <-ctx.Done():
+		r.abandon()
 		return context.Cause(ctx)
 	case <-s.fail.failed:
+		r.abandon()
 		return s.fail.err()
 	case <-s.stopped:
 		select {
@@ -193,14 +220,8 @@ func (c *committer) commit() bool {
 			kept = append(kept, c.pending[i:]...)
 			break
 		}
-		if !r.started && r.ctx.Err() != nil {
-			r.op.fail(context.Cause(r.ctx))
-			c.finished = append(c.finished, r)
-			continue
-		}
-		r.started = true
-		done := r.op.apply(t)
-		sync = sync || r.op.sync()
+		done, needsSync := r.apply(t)
+		sync = sync || needsSync
 		if done {
 			c.finished = append(c.finished, r)
 		} else {
