@@ -1,0 +1,405 @@
+package as_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"quicnprotochat/as"
+
+	"quicnprotochat/mls"
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store"
+	"quicnprotochat/store/memory"
+)
+
+// session is a connection whose handshake completes when the test says so.
+type session struct {
+	peer quicrpc.Peer
+	done chan struct{}
+}
+
+func (s *session) Peer() quicrpc.Peer { return s.peer }
+
+func (s *session) WaitHandshake(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// person is an identity with its capability.
+type person struct {
+	t    *testing.T
+	seed []byte
+	key  quicrpc.Peer
+	as   schemas.AuthenticationService
+	sess *session
+}
+
+// fixture is a service on a memory store, with a clock that the test moves.
+type fixture struct {
+	*as.Service
+	t   *testing.T
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (f *fixture) clock() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+func (f *fixture) pass(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+}
+
+func start(t *testing.T, l as.Limits) *fixture {
+	f := &fixture{t: t, now: time.Unix(1_750_000_000, 0)}
+	s := memory.New(memory.Options{Clock: f.clock})
+	f.Service = as.New(as.Config{Store: s, Clock: f.clock, Limits: l, Info: as.Info{Name: "quicnprotochat", Version: "v0"}})
+	t.Cleanup(func() { _ = s.Close() })
+	return f
+}
+
+func (f *fixture) person(n byte) *person {
+	seed := bytes.Repeat([]byte{n}, ed25519.SeedSize)
+	p := &person{t: f.t, seed: seed, sess: &session{done: make(chan struct{})}}
+	p.key = quicrpc.Peer(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+	p.sess.peer = p.key
+	close(p.sess.done)
+	p.as = schemas.AuthenticationService(f.Client(p.sess))
+	f.t.Cleanup(p.as.Release)
+	return p
+}
+
+// keyPackage makes one for p; change may spoil it.
+func (p *person) keyPackage(now time.Time, change func(*keyPackageSpec)) []byte {
+	p.t.Helper()
+	spec := keyPackageSpec{suite: mls.X25519_AES128GCM_SHA256_Ed25519, seed: p.seed, identity: p.key[:], opts: mls.KeyPackageOptions{Now: now}}
+	if change != nil {
+		change(&spec)
+	}
+	id, err := mls.NewBasicIdentity(spec.suite, spec.seed, spec.identity)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b, err := mls.NewKeyPackage(id, spec.opts)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if spec.wrap {
+		return b.Message()
+	}
+	return b.Public()
+}
+
+type keyPackageSpec struct {
+	suite    mls.Suite
+	seed     []byte
+	identity []byte
+	opts     mls.KeyPackageOptions
+	wrap     bool
+}
+
+func (p *person) upload(identity, raw []byte) ([]byte, error) {
+	f, release := p.as.UploadKeyPackage(p.t.Context(), func(a schemas.AuthenticationService_uploadKeyPackage_Params) error {
+		return errors.Join(a.SetIdentityKey(identity), a.SetPackage(raw))
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return nil, quicrpc.FromRPC(err)
+	}
+	fingerprint, err := r.Fingerprint()
+	return bytes.Clone(fingerprint), err
+}
+
+func (p *person) uploadMany(packages ...[]byte) (available uint32, fingerprints [][]byte, err error) {
+	f, release := p.as.UploadKeyPackages(p.t.Context(), func(a schemas.AuthenticationService_uploadKeyPackages_Params) error {
+		list, err := a.NewPackages(int32(len(packages)))
+		for i := range packages {
+			err = errors.Join(err, list.Set(i, packages[i]))
+		}
+		return err
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return 0, nil, quicrpc.FromRPC(err)
+	}
+	list, err := r.Fingerprints()
+	for i := range list.Len() {
+		b, e := list.At(i)
+		err = errors.Join(err, e)
+		fingerprints = append(fingerprints, bytes.Clone(b))
+	}
+	return r.Available(), fingerprints, err
+}
+
+func (p *person) fetch(target []byte) ([]byte, error) {
+	f, release := p.as.FetchKeyPackage(p.t.Context(), func(a schemas.AuthenticationService_fetchKeyPackage_Params) error {
+		return a.SetIdentityKey(target)
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return nil, quicrpc.FromRPC(err)
+	}
+	raw, err := r.Package()
+	return bytes.Clone(raw), err
+}
+
+func (p *person) pool() (available uint32, last bool) {
+	p.t.Helper()
+	f, release := p.as.PoolStatus(p.t.Context(), nil)
+	defer release()
+	r, err := f.Struct()
+	if err != nil || r.LowWater() != 25 {
+		p.t.Fatalf("pool: low water %d, %v", r.LowWater(), err)
+	}
+	return r.Available(), r.LastResort()
+}
+
+func TestPool(t *testing.T) {
+	f := start(t, as.Limits{})
+	alice, bob := f.person(1), f.person(2)
+	k := make([][]byte, 3)
+	for i := range k {
+		k[i] = alice.keyPackage(f.clock(), nil)
+	}
+	last := alice.keyPackage(f.clock(), func(s *keyPackageSpec) { s.opts.LastResort = true })
+	sum := sha256.Sum256(k[0])
+	for _, key := range [][]byte{nil, alice.key[:]} {
+		if got, err := alice.upload(key, k[0]); err != nil || !bytes.Equal(got, sum[:]) {
+			t.Fatalf("fingerprint %x, %v, want %x", got, err, sum)
+		}
+	}
+	available, fingerprints, err := alice.uploadMany(k[1], k[2], last, k[0])
+	if err != nil || available != 3 || len(fingerprints) != 4 || !bytes.Equal(fingerprints[3], sum[:]) {
+		t.Fatalf("%d available, %d fingerprints, %v", available, len(fingerprints), err)
+	}
+	for i := range k {
+		if got, err := bob.fetch(alice.key[:]); err != nil || !bytes.Equal(got, k[i]) {
+			t.Fatalf("package %d: %v", i, err)
+		}
+	}
+	for range 2 {
+		if got, err := bob.fetch(alice.key[:]); err != nil || !bytes.Equal(got, last) {
+			t.Fatalf("last resort: %v", err)
+		}
+	}
+	if got, err := alice.upload(nil, k[0]); err != nil || !bytes.Equal(got, sum[:]) {
+		t.Fatalf("again after hand-out: %v", err)
+	}
+	if n, l := alice.pool(); n != 0 || !l {
+		t.Fatalf("pool of %d, last resort %v", n, l)
+	}
+	if got, err := alice.fetch(bob.key[:]); err != nil || len(got) != 0 {
+		t.Fatalf("an empty pool gave %d bytes, %v", len(got), err)
+	}
+	want := map[string]uint64{"uploadKeyPackage": 3, "fetchKeyPackage": 6, "uploadKeyPackages": 1, "poolStatus": 1, "serverInfo": 0}
+	if got := f.Calls(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("calls %v, want %v", got, want)
+	}
+}
+
+// TestValidation: each package that breaks a rule is refused, and none of a batch with one such is taken.
+func TestValidation(t *testing.T) {
+	f := start(t, as.Limits{MaxLifetime: 100 * 24 * time.Hour, Suites: []mls.Suite{1, 3}})
+	alice, bob := f.person(1), f.person(2)
+	now := f.clock()
+	flip := func(at int) []byte {
+		raw := alice.keyPackage(now, nil)
+		raw[(at+len(raw))%len(raw)] ^= 1
+		return raw
+	}
+	good := alice.keyPackage(now, nil)
+	cases := map[string][]byte{
+		"empty":                 {},
+		"noise":                 bytes.Repeat([]byte{7}, 300),
+		"truncated":             good[:len(good)-1],
+		"trailing byte":         append(bytes.Clone(good), 0),
+		"too large":             make([]byte, store.MaxKeyPackage+1),
+		"package signature":     flip(-1),
+		"init key":              flip(10),
+		"wrapped":               alice.keyPackage(now, func(s *keyPackageSpec) { s.wrap = true }),
+		"expired":               alice.keyPackage(now.Add(-200*24*time.Hour), nil),
+		"of the future":         alice.keyPackage(now.Add(3*time.Hour), nil),
+		"lives too long":        alice.keyPackage(now, func(s *keyPackageSpec) { s.opts.Lifetime = 101 * 24 * time.Hour }),
+		"other suite":           alice.keyPackage(now, func(s *keyPackageSpec) { s.suite = 2 }),
+		"another's credential":  alice.keyPackage(now, func(s *keyPackageSpec) { s.identity = bob.key[:] }),
+		"a name for credential": alice.keyPackage(now, func(s *keyPackageSpec) { s.identity = []byte("alice") }),
+		"another's key":         alice.keyPackage(now, func(s *keyPackageSpec) { s.seed = bob.seed }),
+		"all another's":         bob.keyPackage(now, nil),
+	}
+	for name, raw := range cases {
+		if _, err := alice.upload(nil, raw); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+			t.Errorf("%s: %v", name, err)
+		} else {
+			t.Logf("%s: %v", name, err)
+		}
+		if _, _, err := alice.uploadMany(alice.keyPackage(now, nil), raw); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+			t.Errorf("%s, the second of two: %v", name, err)
+		}
+	}
+	if _, err := alice.upload(bob.key[:], good); !errors.Is(err, quicrpc.ErrNotAuthorized) {
+		t.Errorf("for another: %v", err)
+	}
+	if _, err := alice.upload(bob.key[:31], good); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+		t.Errorf("for a short key: %v", err)
+	}
+	if _, err := alice.fetch(bob.key[:31]); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+		t.Errorf("fetch of a short key: %v", err)
+	}
+	if _, _, err := alice.uploadMany(); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+		t.Errorf("no packages: %v", err)
+	}
+	if n, last := alice.pool(); n != 0 || last {
+		t.Fatalf("%d packages were taken, last resort %v", n, last)
+	}
+	if _, err := alice.upload(nil, alice.keyPackage(now, func(s *keyPackageSpec) { s.suite = 3 })); err != nil {
+		t.Errorf("suite 3: %v", err)
+	}
+}
+
+func TestConflictsAndQuota(t *testing.T) {
+	f := &fixture{t: t, now: time.Unix(1_750_000_000, 0)}
+	f.Service = as.New(as.Config{Store: memory.New(memory.Options{Clock: f.clock, Quota: store.Quota{KeyPackages: 2}}), Clock: f.clock})
+	alice := f.person(1)
+	k := alice.keyPackage(f.clock(), nil)
+	if _, _, err := alice.uploadMany(k, alice.keyPackage(f.clock(), nil), alice.keyPackage(f.clock(), nil)); !errors.Is(err, quicrpc.ErrQuotaExceeded) {
+		t.Fatalf("three packages: %v", err)
+	}
+	if n, _ := alice.pool(); n != 0 {
+		t.Fatalf("%d packages of a refused call", n)
+	}
+	if _, _, err := alice.uploadMany(k, k); err != nil {
+		t.Fatalf("the same twice: %v", err)
+	}
+	if n, _ := alice.pool(); n != 1 {
+		t.Fatalf("%d packages, want 1", n)
+	}
+	f.pass(84 * 24 * time.Hour)
+	if n, _ := alice.pool(); n != 0 {
+		t.Fatalf("%d expired packages counted", n)
+	}
+	if got, err := alice.fetch(alice.key[:]); err != nil || len(got) != 0 {
+		t.Fatalf("an expired package was served: %v", err)
+	}
+}
+
+func TestRates(t *testing.T) {
+	f := start(t, as.Limits{
+		ClaimPair: as.Rate{Burst: 3, Every: time.Minute}, ClaimRequester: as.Rate{Burst: 5, Every: time.Second}, ClaimTarget: as.Rate{Burst: 4, Every: time.Hour},
+	})
+	alice, bob, carol, dora := f.person(1), f.person(2), f.person(3), f.person(4)
+	claim := func(p, target *person, allowed bool) {
+		t.Helper()
+		_, err := p.fetch(target.key[:])
+		if allowed && err != nil || !allowed && !errors.Is(err, quicrpc.ErrRateLimited) {
+			t.Fatalf("claim: %v, allowed %v", err, allowed)
+		}
+	}
+	for range 3 {
+		claim(alice, bob, true)
+	}
+	claim(alice, bob, false)
+	claim(alice, carol, true)
+	claim(alice, carol, true)
+	claim(alice, carol, false) // the requester's
+	f.pass(time.Second)
+	claim(alice, carol, true)
+	claim(dora, bob, true)
+	claim(dora, bob, false) // the target's
+	f.pass(time.Hour)
+	claim(dora, bob, true)
+	claim(alice, bob, false)
+}
+
+func TestRatesForget(t *testing.T) {
+	f := start(t, as.Limits{Claimants: 30, ClaimPair: as.Rate{Burst: 1, Every: time.Hour}})
+	alice := f.person(1)
+	target := make([]byte, 32)
+	for i := range 100 {
+		binary.BigEndian.PutUint64(target, uint64(i))
+		if _, err := alice.fetch(target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := alice.fetch(target); !errors.Is(err, quicrpc.ErrRateLimited) {
+		t.Fatalf("the last again: %v", err)
+	}
+	binary.BigEndian.PutUint64(target, 0)
+	if _, err := alice.fetch(target); err != nil {
+		t.Fatalf("the first, long forgotten: %v", err)
+	}
+}
+
+// TestEarlyData: calls with an effect wait for the handshake, those without do not.
+func TestEarlyData(t *testing.T) {
+	f := start(t, as.Limits{})
+	bob := f.person(2)
+	k := bob.keyPackage(f.clock(), nil)
+	if _, err := bob.upload(nil, k); err != nil {
+		t.Fatal(err)
+	}
+	early := f.person(2)
+	early.sess.done = make(chan struct{})
+	if n, _ := early.pool(); n != 1 {
+		t.Fatalf("pool of %d", n)
+	}
+	taken := make(chan []byte)
+	go func() {
+		raw, err := early.fetch(bob.key[:])
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- raw
+	}()
+	if n, _ := f.person(2).pool(); n != 1 { // another connection, whose calls do not wait behind the first's
+		t.Fatalf("pool of %d while the claim waits", n)
+	}
+	close(early.sess.done)
+	if raw := <-taken; !bytes.Equal(raw, k) {
+		t.Fatal("another package")
+	}
+}
+
+func TestInfo(t *testing.T) {
+	f := start(t, as.Limits{})
+	p := f.person(1)
+	fut, release := p.as.ServerInfo(t.Context(), nil)
+	defer release()
+	r, err := fut.Struct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := r.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := i.Name()
+	l := struct{ MaxPayload, MaxBatch, MaxRecipients int }{1 << 20, 1024, 1024}
+	if err != nil || name != "quicnprotochat" || i.Time() != f.clock().UnixMilli() || i.MaxPayload() != uint32(l.MaxPayload) ||
+		i.MaxBatch() != uint32(l.MaxBatch) || i.MaxRecipients() != uint32(l.MaxRecipients) || i.MaxCallBytes() == 0 {
+		t.Fatalf("%q %d %d %d %d %d, %v", name, i.Time(), i.MaxPayload(), i.MaxBatch(), i.MaxRecipients(), i.MaxCallBytes(), err)
+	}
+	f.Close()
+	if _, err := p.fetch(p.key[:]); !errors.Is(err, quicrpc.ErrUnavailable) {
+		t.Fatalf("after Close: %v", err)
+	}
+}
