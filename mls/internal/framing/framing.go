@@ -99,8 +99,8 @@ func (k *Keys) Seal(ac *wire.AuthenticatedContent, pad func(int) int) (*wire.Pri
 	}
 	guardNonce(key.Nonce, guard)
 	size := len(c.Body) + len(ac.Auth.Signature) + len(ac.Auth.ConfirmationTag) + 8
-	room := max(size, pad(size)+8)
-	plain := append(make([]byte, 0, room+32), c.Body...)
+	room := max(size, pad(size)) + 64
+	plain := append(make([]byte, 0, room), c.Body...)
 	plain = ac.Auth.Append(plain, c.Type)
 	if n := pad(len(plain)); n > len(plain) {
 		plain = append(plain, make([]byte, n-len(plain))...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/suite"
 	"quicnprotochat/mls/internal/treemath"
 	"quicnprotochat/mls/internal/wire"
@@ -163,7 +164,7 @@ func (p *Path) Encrypt(t *Tree, context []byte, added []Leaf) (*wire.UpdatePath,
 			jobs = append(jobs, job{i, j, x})
 		}
 	}
-	err := parallel(len(jobs), func(i int) error {
+	err := parallel.Do(len(jobs), func(i int) error {
 		j := jobs[i]
 		enc, ct, err := t.suite.EncryptWithLabel(t.Key(j.to), "UpdatePathNode", context, p.secrets[j.step])
 		up.Nodes[j.step].Secrets[j.at] = wire.Ciphertext{KEMOutput: enc, Ciphertext: ct}

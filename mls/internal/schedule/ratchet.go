@@ -90,7 +90,11 @@ func (c *chain) find(s *suite.Suite, generation uint32, limits Limits) (*advance
 	a := &advance{drop: -1, secret: c.secret, next: c.next}
 	for {
 		k := c.key(s, a.secret, a.next)
-		a.secret = s.DeriveTreeSecret(a.secret, "secret", a.next, s.Nh)
+		secret := s.DeriveTreeSecret(a.secret, "secret", a.next, s.Nh)
+		if a.next > c.next {
+			clear(a.secret)
+		}
+		a.secret = secret
 		a.next++
 		if a.next > generation {
 			a.key = k

@@ -64,6 +64,9 @@ func EmptySecretTree(s *suite.Suite, leaves uint32, limits Limits) *SecretTree {
 	}
 }
 
+// Root returns the encryption secret of a tree that was not used yet.
+func (t *SecretTree) Root() []byte { return t.nodes[treemath.Root(t.leaves)] }
+
 // Leaves returns the number of leaves.
 func (t *SecretTree) Leaves() uint32 { return t.leaves }
 
@@ -99,6 +102,9 @@ func (t *SecretTree) open(l treemath.Leaf) (*opening, error) {
 			next, other = right, left
 		}
 		o.nodes[down[i].Sibling()] = other
+		if x != o.from {
+			clear(secret)
+		}
 		x, secret = down[i], next
 	}
 	o.chains[Handshake].secret = s.ExpandWithLabel(secret, "handshake", nil, s.Nh)
@@ -203,6 +209,16 @@ func (t *SecretTree) Changes(node func(x uint32, value []byte), ratchet func(lea
 	}
 }
 
+// TouchAll marks every entry as changed.
+func (t *SecretTree) TouchAll() {
+	for x := range t.nodes {
+		t.dirtyNodes[x] = struct{}{}
+	}
+	for l := range t.chains {
+		t.dirtyChains[l] = struct{}{}
+	}
+}
+
 // Saved says that all changes were stored.
 func (t *SecretTree) Saved() {
 	clear(t.dirtyNodes)
@@ -223,7 +239,6 @@ func (t *SecretTree) Entries(node, ratchet func(uint32)) {
 		ratchet(uint32(l))
 	}
 }
-
 
 // RestoreNode puts a saved node secret back.
 func (t *SecretTree) RestoreNode(x uint32, secret []byte) {

@@ -35,6 +35,13 @@ func (k *PrivateKey) Public() []byte { return k.pub }
 // Bytes returns SerializePrivateKey of RFC 9180; the caller must not change it.
 func (k *PrivateKey) Bytes() []byte { return k.raw }
 
+// Clone returns a key that outlives the wiping of k.
+func (k *PrivateKey) Clone() *PrivateKey {
+	c := *k
+	c.raw = append([]byte(nil), k.raw...)
+	return &c
+}
+
 // Wipe overwrites the serialized key. The parsed form inside the standard
 // library cannot be reached; it is dropped for the collector.
 func (k *PrivateKey) Wipe() {

@@ -1,0 +1,330 @@
+package mls
+
+import (
+	"bytes"
+	"fmt"
+
+	"quicnprotochat/mls/internal/codec"
+	"quicnprotochat/mls/internal/ratchet"
+	"quicnprotochat/mls/internal/wire"
+)
+
+// CommitOptions says what a commit covers and how it travels.
+type CommitOptions struct {
+	// ByReference are the ProposalRefs of cached proposals to commit. Nil means
+	// all that fit together; an empty list means none.
+	ByReference [][]byte
+	// Proposals are committed by value.
+	Proposals []Proposal
+	// ForcePath adds a path, which renews this member's keys, where none is
+	// needed.
+	ForcePath bool
+	// Framing of the commit.
+	Framing Framing
+	// AAD is authenticated, not encrypted.
+	AAD []byte
+	// OmitRatchetTree leaves the tree out of Welcome and GroupInfo; it is then in
+	// CommitResult.RatchetTree.
+	OmitRatchetTree bool
+	// GroupInfo asks for a GroupInfo of the new epoch, for external joins.
+	GroupInfo bool
+	// Identity replaces this member's signature key and credential.
+	Identity *Identity
+	// Leaf replaces this member's capabilities and leaf extensions.
+	Leaf *LeafOptions
+}
+
+// CommitResult is what Commit made. All are MLSMessages but RatchetTree.
+type CommitResult struct {
+	Commit      []byte
+	Welcome     []byte // nil when nobody is added; one for all who are
+	GroupInfo   []byte // nil unless asked for
+	RatchetTree []byte // nil unless left out of the others
+	Epoch       uint64 // that the commit begins
+	Added       []Member
+}
+
+// Commit makes a commit and stages it: the group stays in its epoch until
+// MergePending. A Welcome must not be sent before the commit is accepted
+// (requirement 3). The errors are those of R §12.2, ErrPending when a commit is
+// staged already, and ErrRemoved and ErrReinitialized.
+func (g *Group) Commit(opts CommitOptions) (*CommitResult, error) {
+	if err := g.active(); err != nil {
+		return nil, op("commit", err)
+	}
+	if g.pending != nil {
+		return nil, op("commit", ErrPending)
+	}
+	changes, err := g.selectChanges(&opts)
+	if err != nil {
+		return nil, op("commit", err)
+	}
+	res, err := g.stage(changes, &opts, false)
+	return res, op("commit", err)
+}
+
+// selectChanges lists what a commit of ours covers.
+func (g *Group) selectChanges(opts *CommitOptions) ([]change, error) {
+	me := g.self()
+	var values []change
+	for _, p := range opts.Proposals {
+		w, err := p.withNonce(g.suite)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, change{Proposal: w, sender: me})
+	}
+	if opts.ByReference == nil {
+		return append(g.compatible(values), values...), nil
+	}
+	var list []change
+	for _, ref := range opts.ByReference {
+		c := g.cachedByRef(ref)
+		if c == nil {
+			return nil, fmt.Errorf("%w: %x", ErrUnknownProposal, ref)
+		}
+		list = append(list, c.reference())
+	}
+	return append(list, values...), nil
+}
+
+func (g *Group) self() wire.Sender {
+	return wire.Sender{Type: wire.SenderMember, Index: g.OwnLeaf()}
+}
+
+func (c *cachedProposal) reference() change {
+	r := c.change
+	r.cached = c
+	return r
+}
+
+// compatible returns the cached proposals that can stand in one commit of ours
+// with the given ones: where two exclude each other, a remove goes before an
+// update and the earlier before the later, R §12.2.
+func (g *Group) compatible(values []change) []change {
+	seen := make(map[string]struct{})
+	take := func(c change) bool {
+		key := c.conflictKey()
+		if _, taken := seen[key]; taken && key != "" {
+			return false
+		}
+		seen[key] = struct{}{}
+		return true
+	}
+	for _, c := range values {
+		take(c)
+	}
+	taken := make([]bool, len(g.proposals))
+	for _, removes := range []bool{true, false} {
+		for i, c := range g.proposals {
+			if removes == (c.Type == wire.ProposalRemove) {
+				mine := c.Type == wire.ProposalUpdate && c.own ||
+					c.Type == wire.ProposalRemove && c.Remove == g.OwnLeaf()
+				taken[i] = !mine && c.Type != wire.ProposalReInit && take(c.change)
+			}
+		}
+	}
+	var list []change
+	for i, c := range g.proposals {
+		if taken[i] {
+			list = append(list, c.reference())
+		}
+	}
+	if len(list)+len(values) == 0 {
+		for _, c := range g.proposals {
+			if c.Type == wire.ProposalReInit {
+				return []change{c.reference()}
+			}
+		}
+	}
+	return list
+}
+
+// conflictKey is the same for proposals that exclude each other.
+func (c change) conflictKey() string {
+	switch c.Type {
+	case wire.ProposalAdd:
+		return "add" + string(c.Add.Leaf.SignatureKey)
+	case wire.ProposalUpdate:
+		return fmt.Sprint("leaf", c.sender.Index)
+	case wire.ProposalRemove:
+		return fmt.Sprint("leaf", c.Remove)
+	case wire.ProposalGroupContextExtensions:
+		return "extensions"
+	case wire.ProposalPSK:
+		return "psk" + string(codec.Encode(c.PSK))
+	}
+	return ""
+}
+
+// draft is a commit in the making.
+type draft struct {
+	plan       *plan
+	applied    *applied
+	next       *epoch
+	id         *Identity // of the new epoch
+	path       *ratchet.Path
+	context    wire.GroupContext
+	commit     wire.Commit
+	pskIDs     []*wire.PSKID
+	pskSecret  []byte
+	joiner     []byte
+	initSecret []byte
+}
+
+func (d *draft) commitSecret() []byte {
+	if d.path == nil {
+		return d.next.suite.Zero()
+	}
+	return d.path.CommitSecret
+}
+
+// stage builds the commit of a list of changes and stages it.
+func (g *Group) stage(changes []change, opts *CommitOptions, subgroup bool) (*CommitResult, error) {
+	d := &draft{id: g.id, next: &epoch{}, initSecret: g.cur.secrets.Init}
+	d.next.suite = g.suite
+	if opts.Identity != nil {
+		if err := opts.Identity.forSuite(g.suite); err != nil {
+			return nil, err
+		}
+		d.id = opts.Identity
+	}
+	var err error
+	if d.plan, err = g.cur.newPlan(changes, g.self()); err != nil {
+		return nil, err
+	}
+	d.plan.own, d.plan.createsParent = true, subgroup
+	if d.applied, err = g.cur.apply(d.plan, &g.policy); err != nil {
+		return nil, err
+	}
+	d.pskIDs = pskIDs(d.plan.psks)
+	if d.pskSecret, err = gatherPSKs(g.suite, &g.policy, d.pskIDs, append(g.parents, g)...); err != nil {
+		return nil, err
+	}
+	d.next.tree, d.next.private = d.applied.tree, g.cur.private.Clone()
+	if opts.ForcePath || opts.Identity != nil || opts.Leaf != nil || d.plan.needsPath() {
+		if err := g.addPath(d, opts); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range changes {
+		if c.ref != nil {
+			d.commit.Proposals = append(d.commit.Proposals, wire.ProposalOrRef{Ref: c.ref})
+		} else {
+			d.commit.Proposals = append(d.commit.Proposals, wire.ProposalOrRef{Proposal: c.Proposal})
+		}
+	}
+	return g.finish(d, opts)
+}
+
+// addPath gives this member's leaf and path new keys.
+func (g *Group) addPath(d *draft, opts *CommitOptions) (err error) {
+	leaf := *g.cur.tree.Leaf(g.cur.private.Self)
+	if opts.Leaf != nil {
+		leaf = *opts.Leaf.newLeaf(d.id)
+	}
+	leaf.SignatureKey, leaf.Credential = d.id.key.Public(), d.id.credential.wire()
+	self := g.cur.private.Self
+	if d.path, err = d.applied.tree.NewPath(self, &leaf, d.id.key, g.cur.context.GroupID); err != nil {
+		return err
+	}
+	if opts.Identity != nil || opts.Leaf != nil {
+		if err := checkLeafSelf(g.suite, &leaf, wire.SourceCommit); err != nil {
+			return err
+		}
+		if err := d.applied.rules.check(&leaf); err != nil {
+			return err
+		}
+		if err := checkDistinct(d.applied.tree, []ratchet.Leaf{self}); err != nil {
+			return err
+		}
+	}
+	d.next.private = d.path.Private
+	d.context = g.cur.nextContext(d.applied.tree, d.applied.extensions)
+	d.commit.Path, err = d.path.Encrypt(d.applied.tree, codec.Encode(&d.context), d.applied.added)
+	return err
+}
+
+// finish signs the commit, derives the next epoch and frames everything.
+func (g *Group) finish(d *draft, opts *CommitOptions) (*CommitResult, error) {
+	if d.path == nil {
+		d.context = g.cur.nextContext(d.applied.tree, d.applied.extensions)
+		d.next.private.Prune(d.applied.tree)
+	}
+	ac := g.newContent(opts.Framing, opts.AAD)
+	ac.Content.SetCommit(&d.commit)
+	keys := g.cur.keys()
+	if err := keys.Sign(ac, g.id.key); err != nil {
+		return nil, err
+	}
+	d.joiner = g.cur.derive(d.next, d.context, ac, d.initSecret, d.commitSecret(), d.pskSecret, g.policy.limits())
+	ac.Auth.ConfirmationTag = d.next.tag
+	res := &CommitResult{Epoch: d.context.Epoch, Added: members(d.applied.joined)}
+	var err error
+	if len(d.applied.added) > 0 {
+		if res.Welcome, err = d.welcome(!opts.OmitRatchetTree); err != nil {
+			return nil, err
+		}
+	}
+	if opts.GroupInfo {
+		if res.GroupInfo, err = d.next.groupInfoMessage(d.id, GroupInfoOptions{OmitRatchetTree: opts.OmitRatchetTree}); err != nil {
+			return nil, err
+		}
+	}
+	if opts.OmitRatchetTree {
+		res.RatchetTree = d.next.tree.Append(nil)
+	}
+	if res.Commit, err = g.frame(ac); err != nil {
+		return nil, err
+	}
+	if d.path != nil {
+		d.path.Wipe()
+	}
+	clear(d.joiner)
+	p := &pendingCommit{message: sum(res.Commit), next: d.next, info: d.applied.info(d.plan), id: opts.Identity}
+	if d.plan.reinit != nil {
+		p.reinit = cloneReInit(d.plan.reinit.ReInit)
+	}
+	if d.path != nil {
+		p.info.updated = append(p.info.updated, place{g.OwnLeaf(), d.next.tree.Leaf(d.next.private.Self)})
+	}
+	g.pending, g.store.pending = p, true
+	return res, nil
+}
+
+func (a *applied) info(p *plan) commitInfo {
+	return commitInfo{added: a.joined, removed: a.removed, updated: a.updated, changes: p.all}
+}
+
+func cloneReInit(r *wire.ReInit) *wire.ReInit {
+	c := new(wire.ReInit)
+	c.Decode(codec.NewReader(codec.Encode(r)))
+	return c
+}
+
+// newContent starts a message of this member.
+func (g *Group) newContent(f Framing, aad []byte) *wire.AuthenticatedContent {
+	ac := &wire.AuthenticatedContent{WireFormat: wire.FormatPrivateMessage}
+	if g.policy.public(f) {
+		ac.WireFormat = wire.FormatPublicMessage
+	}
+	ac.Content = wire.Content{GroupID: g.cur.context.GroupID, Epoch: g.cur.context.Epoch,
+		Sender: g.self(), AAD: bytes.Clone(aad)}
+	return ac
+}
+
+// frame turns a signed content of the current epoch into an MLSMessage.
+func (g *Group) frame(ac *wire.AuthenticatedContent) ([]byte, error) {
+	keys := g.cur.keys()
+	m := &wire.Message{Format: ac.WireFormat}
+	if ac.WireFormat == wire.FormatPublicMessage {
+		m.Public = keys.Public(ac)
+		return codec.Encode(m), nil
+	}
+	var err error
+	if m.Private, err = keys.Seal(ac, g.policy.pad); err != nil {
+		return nil, err
+	}
+	size := len(m.Private.GroupID) + len(m.Private.AAD) + len(m.Private.SenderData) + len(m.Private.Ciphertext) + 32
+	return m.Append(make([]byte, 0, size)), nil
+}

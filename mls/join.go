@@ -1,0 +1,247 @@
+package mls
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"fmt"
+
+	"quicnprotochat/mls/internal/ratchet"
+	"quicnprotochat/mls/internal/schedule"
+	"quicnprotochat/mls/internal/suite"
+	"quicnprotochat/mls/internal/wire"
+)
+
+// JoinOptions says how to join a group.
+type JoinOptions struct {
+	Policy
+	// RatchetTree is the tree, when the Welcome or GroupInfo has none.
+	RatchetTree []byte
+	// Parent is the group that the new one continues: the one that was
+	// reinitialized, or branched from, R §11.2 and §11.3.
+	Parent *Group
+}
+
+// Join enters a group through a Welcome for the bundle's KeyPackage, R
+// §12.4.3.1. Afterwards the bundle is to be wiped and deleted, unless it is one
+// of last resort (requirement 22). The error is ErrNotForUs when the Welcome is
+// for other KeyPackages.
+func Join(welcome []byte, bundle *KeyPackageBundle, id *Identity, opts JoinOptions) (*Group, error) {
+	j := &joining{bundle: bundle, id: id, opts: &opts}
+	g, err := j.join(welcome)
+	if err != nil {
+		return nil, op("join", err)
+	}
+	return g, nil
+}
+
+// joining is a client on its way through a Welcome.
+type joining struct {
+	bundle  *KeyPackageBundle
+	id      *Identity
+	opts    *JoinOptions
+	secrets wire.GroupSecrets
+	psk     []byte
+	info    wire.GroupInfo
+	e       *epoch
+}
+
+func (j *joining) join(welcome []byte) (*Group, error) {
+	var m wire.Message
+	if err := decode(welcome, &m); err != nil {
+		return nil, err
+	}
+	if m.Welcome == nil {
+		return nil, fmt.Errorf("%w: not a welcome", ErrMalformed)
+	}
+	s := j.bundle.suite
+	if m.Welcome.Suite != s.ID {
+		return nil, ErrSuite
+	}
+	if err := j.id.forSuite(s); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(j.id.key.Public(), j.bundle.pkg.Leaf.SignatureKey) {
+		return nil, fmt.Errorf("%w: key package is of another identity", ErrWrongIdentity)
+	}
+	if err := j.open(m.Welcome); err != nil {
+		return nil, err
+	}
+	j.e = &epoch{}
+	if err := j.e.enter(s, &j.info, j.opts.RatchetTree, &j.opts.Policy); err != nil {
+		return nil, err
+	}
+	if err := j.takePlace(); err != nil {
+		return nil, err
+	}
+	j.e.begin(schedule.FromJoiner(s, j.secrets.JoinerSecret, j.psk, j.e.encoded), j.opts.limits())
+	clear(j.secrets.JoinerSecret)
+	if subtle.ConstantTimeCompare(j.e.tag, j.info.ConfirmationTag) != 1 {
+		return nil, ErrConfirmationTag
+	}
+	if err := j.checkParent(); err != nil {
+		return nil, err
+	}
+	return newGroup(j.id, j.opts.Policy, j.e), nil
+}
+
+// open decrypts the secrets and the GroupInfo of a Welcome.
+func (j *joining) open(w *wire.Welcome) error {
+	s, ref := j.bundle.suite, j.bundle.Ref()
+	var mine *wire.EncryptedGroupSecrets
+	for i := range w.Secrets {
+		if bytes.Equal(w.Secrets[i].NewMember, ref) {
+			mine = &w.Secrets[i]
+		}
+	}
+	if mine == nil {
+		return ErrNotForUs
+	}
+	plain, err := s.DecryptWithLabel(j.bundle.init, "Welcome", w.GroupInfo, mine.Secrets.KEMOutput, mine.Secrets.Ciphertext)
+	if err != nil {
+		return fmt.Errorf("group secrets: %w", err)
+	}
+	if err := decode(plain, &j.secrets); err != nil {
+		return fmt.Errorf("group secrets: %w", err)
+	}
+	if j.psk, err = j.gatherPSKs(); err != nil {
+		return err
+	}
+	key, nonce := schedule.WelcomeKey(s, schedule.Welcome(s, j.secrets.JoinerSecret, j.psk))
+	raw, err := s.Open(key, nonce, nil, w.GroupInfo)
+	if err != nil {
+		return fmt.Errorf("group info: %w", err)
+	}
+	return decode(raw, &j.info)
+}
+
+func (j *joining) gatherPSKs() ([]byte, error) {
+	ids := make([]*wire.PSKID, len(j.secrets.PSKs))
+	seen := make(map[string]struct{})
+	subgroup := 0
+	for i := range j.secrets.PSKs {
+		id := &j.secrets.PSKs[i]
+		if len(id.Nonce) != j.bundle.suite.Nh {
+			return nil, fmt.Errorf("%w: nonce of %d bytes", ErrPSK, len(id.Nonce))
+		}
+		if id.Type == wire.PSKResumption && id.Usage != wire.UsageApplication {
+			subgroup++
+		}
+		seen[string(id.Append(nil))] = struct{}{}
+		ids[i] = id
+	}
+	if len(seen) != len(ids) {
+		return nil, ErrDuplicatePSK
+	}
+	if subgroup > 1 {
+		return nil, fmt.Errorf("%w: two parent groups", ErrPSK)
+	}
+	return gatherPSKs(j.bundle.suite, &j.opts.Policy, ids, j.opts.Parent)
+}
+
+// takePlace finds the own leaf and the private keys of its path.
+func (j *joining) takePlace() error {
+	own := -1
+	_ = j.e.tree.Members(func(l ratchet.Leaf, leaf *wire.LeafNode) error {
+		if leaf.Equal(&j.bundle.pkg.Leaf) {
+			own = int(l)
+		}
+		return nil
+	})
+	if own < 0 {
+		return fmt.Errorf("%w: own leaf is not in the tree", ErrNotMember)
+	}
+	j.e.private = &ratchet.Private{Self: ratchet.Leaf(own), Leaf: j.bundle.leaf.Clone(),
+		Path: make(map[ratchet.Node]*suite.PrivateKey)}
+	if uint32(own) == j.info.Signer {
+		return fmt.Errorf("%w: the welcome is signed by its receiver", ErrSignature)
+	}
+	if j.secrets.PathSecret == nil {
+		return nil
+	}
+	return j.e.private.Implant(j.e.tree, ratchet.Leaf(j.info.Signer), j.secrets.PathSecret)
+}
+
+// enter checks a GroupInfo with its tree, R §12.4.3.1, and makes them the
+// public part of an epoch. Everything is copied.
+func (v *public) enter(s *suite.Suite, info *wire.GroupInfo, tree []byte, policy *Policy) error {
+	c := &info.Context
+	if c.Version != wire.Version {
+		return ErrVersion
+	}
+	if c.Suite != s.ID {
+		return ErrSuite
+	}
+	if !info.Extensions.Unique() {
+		return fmt.Errorf("%w: a type occurs twice in a group info", ErrExtension)
+	}
+	rules, err := newRequirements(c.Extensions)
+	if err != nil {
+		return err
+	}
+	if inside, ok := info.Extensions.Find(wire.ExtRatchetTree); ok {
+		tree = inside
+	}
+	if tree == nil {
+		return ErrTreeMissing
+	}
+	if v.tree, err = ratchet.Decode(s, bytes.Clone(tree)); err != nil {
+		return err
+	}
+	v.suite = s
+	var own wire.GroupContext
+	raw := make([]byte, 0, 512)
+	if err := decode(c.Append(raw), &own); err != nil {
+		return err
+	}
+	v.setContext(own)
+	signer, err := leafOf(v.tree, info.Signer)
+	if err != nil {
+		return fmt.Errorf("signer: %w", err)
+	}
+	if err := info.Verify(s, signer.SignatureKey); err != nil {
+		return fmt.Errorf("group info: %w", err)
+	}
+	if !bytes.Equal(v.tree.Hash(), c.TreeHash) {
+		return ErrTreeHash
+	}
+	v.tag = bytes.Clone(info.ConfirmationTag)
+	v.interim = schedule.Interim(s, c.ConfirmedTranscriptHash, v.tag)
+	return v.checkTree(rules, policy)
+}
+
+// checkTree validates a whole tree. Signatures are verified on all processors.
+func (v *public) checkTree(rules *requirements, policy *Policy) error {
+	if err := v.tree.Verify(); err != nil {
+		return err
+	}
+	err := v.tree.EachMember(func(l ratchet.Leaf, leaf *wire.LeafNode) error {
+		if err := checkLeafSelf(v.suite, leaf, leaf.Source); err != nil {
+			return fmt.Errorf("leaf %d: %w", l, err)
+		}
+		if err := rules.check(leaf); err != nil {
+			return fmt.Errorf("leaf %d: %w", l, err)
+		}
+		if policy.Lifetime == LifetimeStrict {
+			if err := checkLifetime(leaf, policy.now()); err != nil {
+				return fmt.Errorf("leaf %d: %w", l, err)
+			}
+		}
+		if err := leaf.Verify(v.suite, v.context.GroupID, uint32(l)); err != nil {
+			return fmt.Errorf("leaf %d: %w", l, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := checkCredentialTypes(v.tree); err != nil {
+		return err
+	}
+	if policy.Validate == nil {
+		return nil
+	}
+	return v.tree.Members(func(l ratchet.Leaf, leaf *wire.LeafNode) error {
+		return v.validate(policy, leaf.Credential, CredentialContext{Reason: ReasonJoin,
+			Leaf: uint32(l), SignatureKey: leaf.SignatureKey})
+	})
+}
