@@ -89,8 +89,11 @@ func dialOne(ctx context.Context, to netip.AddrPort, cfg ClientConfig) (*Conn, e
 func splitAddr(addr string) (host string, port uint16, err error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err != nil {
-		bare := strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
-		if _, perr := netip.ParseAddr(bare); perr != nil && strings.ContainsAny(addr, ":[]") || bare == "" {
+		bare := addr
+		if strings.HasPrefix(addr, "[") && strings.HasSuffix(addr, "]") {
+			bare = addr[1 : len(addr)-1]
+		}
+		if _, notIP := netip.ParseAddr(bare); bare == "" || notIP != nil && strings.ContainsAny(bare, ":[]") {
 			return "", 0, err
 		}
 		return bare, DefaultPort, nil

@@ -27,7 +27,7 @@ func violation(format string, args ...any) error {
 	return &StreamError{Code: StreamErrProtocol, Text: fmt.Sprintf(format, args...)}
 }
 
-// errDraining: a call came after the server began to shut down. It was not counted and must not reach the library.
+// errDraining: a call came after the server began to shut down, or its Finish. It is to be dropped; it must not reach the library.
 var errDraining = &StreamError{Code: StreamErrShuttingDown, Text: "call after shutdown began"}
 
 // A serverGuard guards the side that offers the bootstrap capability and receives calls. Safe for concurrent use.
@@ -173,6 +173,9 @@ func (g *serverGuard) finish(m rpccp.Message) error {
 	}
 	id := f.QuestionId()
 	a := g.answers[id]
+	if a == nil && g.drained != nil {
+		return errDraining // probably of a call that was dropped
+	}
 	if a == nil || a.finished {
 		return violation("Finish of question %d, which is not open", id)
 	}

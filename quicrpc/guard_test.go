@@ -117,6 +117,9 @@ func TestServerGuardDrain(t *testing.T) {
 	if err := g.received(overWire(t, callMsg(2, theBootstrap))); err != error(errDraining) {
 		t.Fatalf("a call while draining: %v", err)
 	}
+	if err := g.received(overWire(t, finishMsg(2, true))); err != error(errDraining) {
+		t.Fatalf("its Finish: %v", err)
+	}
 	select {
 	case <-idle:
 		t.Fatal("idle with a call in flight")

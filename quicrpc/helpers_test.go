@@ -240,3 +240,17 @@ func (b *logBuffer) with(key, value string) []map[string]string {
 	}
 	return found
 }
+
+// eventually waits for what this package gives no event for: a number that another goroutine is about to change.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for ctx := testContext(t); !ok(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not so after %v: %s", testTimeout, what)
+		}
+	}
+}

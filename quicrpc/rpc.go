@@ -1,7 +1,6 @@
 package quicrpc
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -61,13 +60,13 @@ func (r *RPC) Err(err error) error {
 
 // overReason words why a stream is over. The connection's reason counts more than the stream's, which follows from it.
 func overReason(c *Conn, cause error) error {
-	if ctx := c.Context(); ctx.Err() != nil && !errors.Is(cause, ErrClosed) {
-		return connFailure(context.Cause(ctx))
+	if err := c.Err(); err != nil && !errors.Is(cause, ErrClosed) {
+		return err
 	}
 	if cause == io.EOF {
 		return &StreamError{Code: StreamErrNone, Remote: true, Text: "the server ended the stream", Err: io.EOF}
 	}
-	return streamFailure(cause)
+	return cause
 }
 
 // rpcLogger passes the RPC library's messages on, all at level Debug: they repeat what the guard and the services log themselves.

@@ -100,7 +100,7 @@ func exception(err error) (e *exc.Exception, logged bool) {
 
 // FromRPC translates what a Cap'n Proto call returned: an exception of the callee becomes an *RPCError, the end of a connection a
 // *ConnError (of code ConnErrLost; [RPC.Err] knows the code that the peer gave), a cut stream a *StreamError. Errors of the caller's
-// context, and nil, stay as they are.
+// context, ErrMessageSize, ErrClosed, ErrEarlyRejected and nil stay what they are.
 func FromRPC(err error) error {
 	var (
 		re *RPCError
@@ -118,7 +118,11 @@ func FromRPC(err error) error {
 		return ce
 	case errors.As(err, &se):
 		return se
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrClosed):
+		return ErrClosed
+	case errors.Is(err, ErrEarlyRejected):
+		return ErrEarlyRejected
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrMessageSize):
 		return err
 	case errors.As(err, &ex):
 	case errors.As(err, &ev):

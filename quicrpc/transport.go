@@ -61,8 +61,8 @@ func newGuarded(ctx context.Context, s messageStream, g guard, acct *account, li
 	return t
 }
 
-// err returns why the stream is over, nil while it is not.
-func (t *guarded) err() error { return context.Cause(t.ctx) }
+// err returns why the stream is over, nil while it is not: io.EOF, ErrClosed, ErrEarlyRejected, a *StreamError or a *ConnError.
+func (t *guarded) err() error { return streamFailure(context.Cause(t.ctx)) }
 
 // fail ends the stream for err, the first time: with a code to the peer and a report if the peer's behaviour is the reason.
 func (t *guarded) fail(err error) error {
@@ -85,25 +85,25 @@ func (t *guarded) fail(err error) error {
 
 // RecvMessage returns the next message that the guard lets pass.
 func (t *guarded) RecvMessage() (transport.IncomingMessage, error) {
-	m, n, err := t.dec.next()
-	if err != nil {
-		return nil, t.fail(t.s.readFailure(err))
+	for {
+		m, n, err := t.dec.next()
+		if err != nil {
+			return nil, t.fail(t.s.readFailure(err))
+		}
+		held := int64(n) + messageOverhead
+		root, err := rootOf(m)
+		if err == nil {
+			err = t.guard.received(root)
+		}
+		if err == nil {
+			return &incoming{root: root, t: t, held: held}, nil
+		}
+		t.releaseRequest(held)
+		if err != error(errDraining) {
+			return nil, t.fail(err)
+		}
+		// Dropped: the calls before it go on, and the end of the stream tells the peer that this one had no effect.
 	}
-	held := int64(n) + messageOverhead
-	root, err := rootOf(m)
-	if err == nil {
-		err = t.guard.received(root)
-	}
-	if err == nil {
-		return &incoming{root: root, t: t, held: held}, nil
-	}
-	t.releaseRequest(held)
-	if err == error(errDraining) {
-		// The calls before it go on; this one has no effect. The peer learns when the stream ends.
-		<-t.ctx.Done()
-		return nil, ErrClosed
-	}
-	return nil, t.fail(err)
 }
 
 // NewMessage returns an empty message to send.

@@ -1,0 +1,270 @@
+package quicrpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"quicnprotochat/schemas"
+)
+
+// A ticketCache is a session cache that tells when a ticket came.
+type ticketCache struct {
+	tls.ClientSessionCache
+	put chan struct{}
+}
+
+func newTicketCache() *ticketCache {
+	return &ticketCache{ClientSessionCache: tls.NewLRUClientSessionCache(4), put: make(chan struct{}, 64)}
+}
+
+func (c *ticketCache) Put(key string, s *tls.ClientSessionState) {
+	c.ClientSessionCache.Put(key, s)
+	if s != nil {
+		select {
+		case c.put <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// TestEarlyDataAfterRestart: a server with kept keys answers what needs no handshake in 0-RTT, right after its restart, and what has an effect
+// only when the handshake is complete.
+func TestEarlyDataAfterRestart(t *testing.T) {
+	dir := t.TempDir()
+	cert := serverTLS(t)
+	start := func(h *testHandler) *Server {
+		keys, err := LoadKeys(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return startServer(t, ServerConfig{TLS: cert, Keys: keys, Handler: h})
+	}
+	conf, peer := clientTLS(t)
+	cache := newTicketCache()
+	conf.ClientSessionCache = cache
+
+	first := start(newTestHandler())
+	c := dial(t, first, ClientConfig{TLS: conf, Early: true})
+	r, _ := bootstrap(t, c)
+	if _, err := callEcho(testContext(t), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-cache.put
+	if st := c.State(); st.Resumed || st.Used0RTT {
+		t.Fatalf("the first connection: %+v", st)
+	}
+	c.Close()
+	if err := first.Shutdown(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+
+	h := newTestHandler()
+	began, effect := make(chan bool, 1), make(chan struct{}, 1)
+	var sc *ServerConn
+	h.echo.call = func(ctx context.Context, _ schemas.AuthenticationService_fetchKeyPackage) error {
+		sc = <-h.conns
+		select {
+		case <-sc.HandshakeComplete():
+			began <- true
+		default:
+			began <- false
+		}
+		if err := sc.WaitHandshake(ctx); err != nil {
+			return err
+		}
+		effect <- struct{}{}
+		return nil
+	}
+	second := start(h)
+	line := newProxy(t, second.Addr()) // nothing of the server reaches the client yet: the handshake cannot complete
+	ctx := testContext(t)
+	c, err := Dial(ctx, line.LocalAddr().String(), ClientConfig{TLS: conf, Early: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	r, _ = bootstrap(t, c)
+	answered := make(chan error, 1)
+	go func() { answered <- callFetch(ctx, r) }()
+	if complete := <-began; complete {
+		t.Fatal("the handshake was complete before the call began")
+	}
+	if sc.Peer() != peer {
+		t.Fatal("another peer in 0-RTT")
+	}
+	select {
+	case <-effect:
+		t.Fatal("the call had its effect before the handshake")
+	default:
+	}
+	line.open()
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if st := c.State(); !st.Resumed || !st.Used0RTT {
+		t.Fatalf("the second connection: resumed %v, 0-RTT %v", st.Resumed, st.Used0RTT)
+	}
+	c.Close()
+	eventually(t, "the server knows", func() bool { return second.Stats().Connections == 0 })
+}
+
+// TestEarlyDataRejected: a server that lost its keys does not know the ticket. What was sent early is lost, and is said to be; the
+// connection goes on.
+func TestEarlyDataRejected(t *testing.T) {
+	cert := serverTLS(t)
+	conf, _ := clientTLS(t)
+	cache := newTicketCache()
+	conf.ClientSessionCache = cache
+	c := dial(t, startServer(t, ServerConfig{TLS: cert}), ClientConfig{TLS: conf})
+	<-cache.put
+	c.Close()
+
+	second := startServer(t, ServerConfig{TLS: cert})
+	line := newProxy(t, second.Addr())
+	c, err := Dial(testContext(t), line.LocalAddr().String(), ClientConfig{TLS: conf, Early: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	r, _ := bootstrap(t, c)
+	answered := make(chan error, 1)
+	go func() { _, err := callEcho(testContext(t), r, nil); answered <- err }()
+	line.open()
+	if err := <-answered; !errors.Is(err, ErrEarlyRejected) {
+		t.Fatalf("the early call: %v", err)
+	}
+	r, _ = bootstrap(t, c)
+	if _, err := callEcho(testContext(t), r, nil); err != nil {
+		t.Fatalf("on the same connection, after it: %v", err)
+	}
+	if st := c.State(); st.Used0RTT {
+		t.Fatal("0-RTT was used")
+	}
+	c.Close()
+	eventually(t, "the server knows", func() bool { return second.Stats().Connections == 0 })
+}
+
+// TestStatelessReset: a server that was killed and started again tells old clients at once, without knowing them.
+func TestStatelessReset(t *testing.T) {
+	keys, err := LoadKeys(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := serverTLS(t)
+	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := NewServer(pc, ServerConfig{TLS: cert, Keys: keys, Handler: newTestHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- first.Serve(context.Background()) }()
+	c := dial(t, first, ClientConfig{})
+	r, _ := bootstrap(t, c)
+	if _, err := callEcho(testContext(t), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	pc.Close() // as kill -9 would: no packet says goodbye
+	if err := <-served; err == nil {
+		t.Fatal("Serve returned nil although its socket is gone")
+	}
+	select {
+	case <-c.Context().Done():
+		t.Fatalf("the client was told something: %v", c.Err())
+	default:
+	}
+
+	again, err := net.ListenUDP("udp4", pc.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := NewServer(again, ServerConfig{TLS: cert, Keys: keys, Handler: newTestHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runServer(t, second)
+	start := time.Now()
+	if _, err := callEcho(testContext(t), r, nil); !errors.Is(err, ErrPeerRestarted) {
+		t.Fatalf("a call on the old connection: %v", err)
+	}
+	took := time.Since(start)
+	t.Logf("noticed after %v", took)
+	if took > 5*time.Second { // an idle timeout would take 30 s and more
+		t.Errorf("noticed only after %v", took)
+	}
+	if !errors.Is(c.Err(), ErrPeerRestarted) {
+		t.Errorf("the connection ended with %v", c.Err())
+	}
+}
+
+// A proxy passes one client's datagrams on to a server, and the server's back once it is open.
+type proxy struct {
+	*net.UDPConn
+	open func()
+}
+
+func newProxy(t testing.TB, server net.Addr) *proxy {
+	t.Helper()
+	front, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := net.DialUDP("udp4", nil, server.(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, client := make(chan struct{}), make(chan *net.UDPAddr, 1)
+	done := make(chan struct{}, 2)
+	go func() {
+		defer func() { done <- struct{}{} }()
+		known := false
+		for buf := make([]byte, 64<<10); ; {
+			n, from, err := front.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			if !known {
+				known = true
+				client <- from
+			}
+			_, _ = back.Write(buf[:n])
+		}
+	}()
+	go func() {
+		defer func() { done <- struct{}{} }()
+		<-opened
+		var to *net.UDPAddr
+		for buf := make([]byte, 64<<10); ; {
+			n, err := back.Read(buf)
+			if err != nil {
+				return
+			}
+			if to == nil {
+				to = <-client
+			}
+			_, _ = front.WriteToUDP(buf[:n], to)
+		}
+	}()
+	p := &proxy{UDPConn: front}
+	isOpen := false
+	p.open = func() {
+		if !isOpen {
+			isOpen = true
+			close(opened)
+		}
+	}
+	t.Cleanup(func() {
+		p.open()
+		front.Close()
+		back.Close()
+		<-done
+		<-done
+	})
+	return p
+}
