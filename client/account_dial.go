@@ -1,0 +1,81 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+
+	bolt "go.etcd.io/bbolt"
+
+	"quicnprotochat/certs"
+)
+
+// DialOptions say where and how to connect; zero values: the account's own server, its pin or first use.
+type DialOptions struct {
+	// Addr overrides the account's server.
+	Addr string
+	// Pin, if not nil, is expected in place of the kept one, and kept.
+	Pin *certs.Pin
+	// Roots, if not nil, are authorities that must vouch for the server's name.
+	Roots *x509.CertPool
+	// Early sends calls without effect in 0-RTT when a ticket is there.
+	Early bool
+	// FirstUse, if not nil, is told the pin of a server that was not known before.
+	FirstUse func(addr string, pin certs.Pin)
+}
+
+// Dial connects to the server. The first time, the server's key is taken on trust and pinned; afterwards another key is refused with
+// certs.ErrPinMismatch.
+func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) {
+	addr := opts.Addr
+	if addr == "" {
+		addr = a.server
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: server address %q: want host:port", ErrInvalid, addr)
+	}
+	kept, err := a.pin(addr)
+	if err != nil {
+		return nil, err
+	}
+	trust := certs.Trust{Pin: kept, Roots: opts.Roots, ServerName: host}
+	if opts.Pin != nil {
+		trust.Pin = opts.Pin
+	}
+	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Early: opts.Early, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil && (opts.Pin == nil || *opts.Pin == *kept) {
+		return s, nil
+	}
+	pin, err := certs.ServerPin(s.conn.State().TLS)
+	if err == nil {
+		err = a.setPin(addr, pin)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	if opts.FirstUse != nil && trust.Pin == nil {
+		opts.FirstUse(addr, pin)
+	}
+	return s, nil
+}
+
+func (a *Account) pin(addr string) (pin *certs.Pin, err error) {
+	err = a.state.view(func(tx *bolt.Tx) error {
+		if v := tx.Bucket(bucketPins).Get([]byte(addr)); len(v) == certs.PinSize {
+			p := certs.Pin(v)
+			pin = &p
+		}
+		return nil
+	})
+	return pin, err
+}
+
+func (a *Account) setPin(addr string, pin certs.Pin) error {
+	return a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketPins).Put([]byte(addr), pin[:]) })
+}

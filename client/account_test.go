@@ -1,0 +1,363 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/mls"
+	"quicnprotochat/schemas"
+)
+
+// fakeServer keeps queues in memory, in place of the daemon: the account's own steps are what is tested here.
+type fakeServer struct {
+	queues map[certs.Identity]map[string][]Envelope
+	ids    map[string]uint64
+}
+
+func newFakeServer() *fakeServer {
+	return &fakeServer{queues: make(map[certs.Identity]map[string][]Envelope), ids: make(map[string]uint64)}
+}
+
+func (f *fakeServer) submit(s Submission) []Outcome {
+	out := make([]Outcome, len(s.Recipients))
+	for i, r := range s.Recipients {
+		key := fmt.Sprint(r, s.Group, s.ID)
+		if seq, ok := f.ids[key]; ok {
+			out[i] = Outcome{Status: schemas.EnqueueStatus_duplicate, Seq: seq}
+			continue
+		}
+		if f.queues[r] == nil {
+			f.queues[r] = make(map[string][]Envelope)
+		}
+		q := f.queues[r][s.Group]
+		seq := uint64(len(q) + 1)
+		f.queues[r][s.Group] = append(q, Envelope{Seq: seq, ID: s.ID, Payload: s.Payload, AcceptedAt: time.Now()})
+		f.ids[key] = seq
+		out[i] = Outcome{Status: schemas.EnqueueStatus_stored, Seq: seq}
+	}
+	return out
+}
+
+// flush does what Account.Flush does; lost says that the answer to the first submission is lost, as when the connection breaks.
+func (f *fakeServer) flush(t fataler, a *Account, lost bool) {
+	for {
+		batch, err := a.nextBatch()
+		if err != nil {
+			t.Fatalf("outbox: %v", err)
+		}
+		for _, e := range batch {
+			out := f.submit(Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.rec.Recipients})
+			if lost {
+				return
+			}
+			if err := a.settle(e, out); err != nil {
+				t.Fatalf("settle: %v", err)
+			}
+		}
+		if len(batch) == 0 {
+			return
+		}
+	}
+}
+
+// deliver hands an account all that it has not taken, from an arbitrary earlier place on: redelivery is normal.
+func (f *fakeServer) deliver(t fataler, a *Account, from int) {
+	for queue, all := range f.queues[a.id] {
+		start := 0
+		if err := a.state.view(func(tx *bolt.Tx) error {
+			start = min(from, int(getCursor(tx, queue)), len(all))
+			return nil
+		}); err != nil {
+			t.Fatalf("%v", err)
+		}
+		err := a.take(queue, all[start:])
+		if err != nil && !errors.Is(err, ErrLater) {
+			t.Fatalf("take: %v", err)
+		}
+	}
+}
+
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
+func newAccount(t fataler, dir string) *Account {
+	if _, err := Create(dir, "127.0.0.1:7000"); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	a, err := Open(dir, nil)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return fast(a)
+}
+
+// fast spares the disk: what a process's death leaves is the same, and that is what these tests are about.
+func fast(a *Account) *Account {
+	a.state.db.NoSync = true
+	return a
+}
+
+// package1 makes one KeyPackage of a, as PublishKeyPackages does, without a server.
+func package1(t fataler, a *Account) []byte {
+	b, err := mls.NewKeyPackage(a.mlsID, mls.KeyPackageOptions{})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	secret, err := b.MarshalBinary()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketKeyPackages).Put(b.Ref(), secret) }); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b.Public()
+}
+
+func invite(t fataler, f *fakeServer, a *Account, group string, who *Account) {
+	add, err := mls.Add(package1(t, who))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	if err := a.stage(group, mls.CommitOptions{Proposals: []mls.Proposal{add}}, []certs.Identity{who.id}); err != nil {
+		t.Fatalf("stage: %v", err)
+	}
+	f.flush(t, a, false)
+}
+
+func texts(t fataler, a *Account) (out []string) {
+	if err := a.Unread("", func(m Message) error {
+		if m.Kind == KindProblem {
+			t.Fatalf("%s: %s", a.id.Short(), m.Text)
+		}
+		if m.Kind == KindText {
+			out = append(out, string(m.Text))
+		}
+		return nil
+	}); err != nil {
+		t.Fatalf("unread: %v", err)
+	}
+	return out
+}
+
+// TestExchangeWithCrashes: three members talk, with answers lost, envelopes delivered again, and each account's process dying (its
+// directory reopened) at any step. Each text arrives once, in its sender's order.
+func TestExchangeWithCrashes(t *testing.T) {
+	base := t.TempDir()
+	run := 0
+	rapid.Check(t, func(t *rapid.T) {
+		run++
+		f := newFakeServer()
+		members := make([]*Account, 3)
+		for i := range members {
+			members[i] = newAccount(t, filepath.Join(base, fmt.Sprint(run), fmt.Sprint(i)))
+		}
+		defer func() {
+			for _, m := range members {
+				m.Close()
+			}
+		}()
+		g, err := members[0].CreateGroup("g")
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		for _, m := range members[1:] {
+			invite(t, f, members[0], g.ID, m)
+			f.deliver(t, m, 0)
+			if joined, err := m.Join(""); err != nil || len(joined) != 1 {
+				t.Fatalf("join: %v %v", joined, err)
+			}
+		}
+		for _, m := range members {
+			f.deliver(t, m, 0)
+		}
+		sent := make([]int, len(members))
+		got := make([]map[string]int, len(members))
+		check := func(i int) {
+			if got[i] == nil {
+				got[i] = make(map[string]int)
+			}
+			for _, text := range texts(t, members[i]) {
+				var from, n int
+				if _, err := fmt.Sscanf(text, "%d/%d", &from, &n); err != nil {
+					t.Fatalf("text %q", text)
+				}
+				if key := fmt.Sprint(from); got[i][key] != n {
+					t.Fatalf("member %d received %d of member %d, want %d", i, n, from, got[i][key])
+				} else {
+					got[i][key]++
+				}
+			}
+		}
+		for range rapid.IntRange(5, 25).Draw(t, "steps") {
+			i := rapid.IntRange(0, len(members)-1).Draw(t, "who")
+			m := members[i]
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0, 1:
+				if err := m.Send(g.ID, fmt.Appendf(nil, "%d/%d", i, sent[i])); err != nil {
+					t.Fatalf("send: %v", err)
+				}
+				sent[i]++
+			case 2:
+				f.flush(t, m, rapid.Bool().Draw(t, "lost"))
+			case 3:
+				f.deliver(t, m, rapid.IntRange(0, 4).Draw(t, "from"))
+				check(i)
+			case 4:
+				m.Close()
+				if members[i], err = Open(m.dir, nil); err != nil {
+					t.Fatalf("reopen: %v", err)
+				}
+				fast(members[i])
+			case 5: // a commit, when nothing is under way that it could collide with
+				for j := range members {
+					f.flush(t, members[j], false)
+				}
+				for j := range members {
+					f.deliver(t, members[j], 0)
+				}
+				if err := m.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
+					t.Fatalf("stage: %v", err)
+				}
+				f.flush(t, m, true) // sent; the answer is lost
+				f.flush(t, m, false)
+			}
+		}
+		for i := range members {
+			f.flush(t, members[i], false)
+		}
+		for i := range members {
+			f.deliver(t, members[i], 0)
+			check(i)
+			for j := range members {
+				if i != j && got[i][fmt.Sprint(j)] != sent[j] {
+					t.Fatalf("member %d has %d of the %d texts of member %d", i, got[i][fmt.Sprint(j)], sent[j], j)
+				}
+			}
+		}
+	})
+}
+
+// TestLosingCommit: of two commits for one epoch, the one that arrives while ours waits wins; ours and its Welcome are dropped.
+func TestLosingCommit(t *testing.T) {
+	f := newFakeServer()
+	alice, bob, carol := newAccount(t, t.TempDir()), newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
+	for _, a := range []*Account{alice, bob, carol} {
+		defer a.Close()
+	}
+	g, err := alice.CreateGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	invite(t, f, alice, g.ID, bob)
+	f.deliver(t, bob, 0)
+	if _, err := bob.Join("g"); err != nil {
+		t.Fatal(err)
+	}
+	add, err := mls.Add(package1(t, carol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bob.stage(g.ID, mls.CommitOptions{Proposals: []mls.Proposal{add}}, []certs.Identity{carol.id}); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.flush(t, alice, false)
+	f.deliver(t, bob, 0)
+	if n, err := bob.Unsent(); err != nil || n != 0 {
+		t.Fatalf("%d messages wait, %v", n, err)
+	}
+	f.flush(t, bob, false)
+	if len(f.queues[carol.id]) != 0 {
+		t.Fatal("a Welcome of a commit that lost was sent")
+	}
+	invite(t, f, bob, g.ID, carol) // the next attempt stands on the new epoch
+	f.deliver(t, carol, 0)
+	if joined, err := carol.Join(""); err != nil || len(joined) != 1 || len(joined[0].Members) != 3 {
+		t.Fatalf("%v %v", joined, err)
+	}
+}
+
+func TestStateDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	if _, err := Open(dir, nil); !errors.Is(err, ErrNoState) {
+		t.Errorf("open of nothing: %v", err)
+	}
+	if _, err := Create(dir, "no address"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("bad address: %v", err)
+	}
+	a := newAccount(t, dir)
+	if _, err := Open(dir, nil); !errors.Is(err, ErrStateInUse) {
+		t.Errorf("second open: %v", err)
+	}
+	if _, err := Create(dir, "127.0.0.1:1"); !errors.Is(err, ErrStateExists) {
+		t.Errorf("second create: %v", err)
+	}
+	a.Close()
+	for name, mode := range map[string]os.FileMode{".": 0o700 | os.ModeDir, keyFile: 0o600, stateFile: 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+	st, err := openState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaVersion, []byte{99}) }); err != nil {
+		t.Fatal(err)
+	}
+	st.close()
+	if _, err := Open(dir, nil); !errors.Is(err, ErrState) {
+		t.Errorf("format of the future: %v", err)
+	}
+}
+
+func TestSendRefuses(t *testing.T) {
+	a := newAccount(t, t.TempDir())
+	defer a.Close()
+	g, err := a.CreateGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.groups[g.ID].Epoch()
+	for name, c := range map[string]struct {
+		group string
+		text  []byte
+		want  error
+	}{
+		"empty":     {g.ID, nil, ErrInvalid},
+		"too large": {g.ID, make([]byte, MaxText+1), ErrTooLarge},
+		"unknown":   {"nobody's", []byte("x"), ErrUnknownGroup},
+	} {
+		if err := a.Send(c.group, c.text); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n, err := a.Unsent(); n != 0 || err != nil || a.groups[g.ID].Epoch() != before {
+		t.Errorf("a refused message left %d in the outbox, %v", n, err)
+	}
+	if _, err := a.CreateGroup("g"); !errors.Is(err, ErrGroupExists) {
+		t.Errorf("second group of a name: %v", err)
+	}
+	for _, name := range []string{"", "a\nb", "0123456789abcdef0123456789abcdef"} {
+		if _, err := a.CreateGroup(name); !errors.Is(err, ErrInvalid) {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+	if got, err := a.Group(g.HexID()[:6]); err != nil || got.ID != g.ID {
+		t.Errorf("by prefix: %v %v", got, err)
+	}
+	if _, err := a.Group("zz"); !errors.Is(err, ErrUnknownGroup) {
+		t.Errorf("unknown: %v", err)
+	}
+}

@@ -1,0 +1,136 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	capnp "capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/schemas"
+)
+
+// ServerInfo is what a server says about itself and the limits that it enforces; sizes in bytes.
+type ServerInfo struct {
+	Name, Version string
+	Time          time.Time
+	MaxPayload    int
+	MaxBatch      int
+	MaxRecipients int
+	MaxCallBytes  int
+}
+
+// ServerInfo asks for it. Without effect at the server, so it may travel in 0-RTT.
+func (s *Session) ServerInfo(ctx context.Context) (ServerInfo, error) {
+	as, rpc, err := s.as(ctx)
+	if err != nil {
+		return ServerInfo{}, err
+	}
+	f, release := as.ServerInfo(ctx, nil)
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return ServerInfo{}, rpc.Err(err)
+	}
+	info, err := res.Info()
+	if err != nil {
+		return ServerInfo{}, protocolErrorf("serverInfo: %v", err)
+	}
+	name, _ := info.Name()
+	version, _ := info.Version()
+	return ServerInfo{
+		Name: name, Version: version, Time: time.UnixMilli(info.Time()),
+		MaxPayload: int(info.MaxPayload()), MaxBatch: int(info.MaxBatch()),
+		MaxRecipients: int(info.MaxRecipients()), MaxCallBytes: int(info.MaxCallBytes()),
+	}, nil
+}
+
+// UploadKeyPackages publishes raw KeyPackages of the caller's own, all or none, and returns how many the pool then has.
+func (s *Session) UploadKeyPackages(ctx context.Context, packages [][]byte) (available int, err error) {
+	as, rpc, err := s.as(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f, release := as.UploadKeyPackages(ctx, func(p schemas.AuthenticationService_uploadKeyPackages_Params) error {
+		list, err := p.NewPackages(int32(len(packages)))
+		if err != nil {
+			return err
+		}
+		return setAll(list, packages)
+	})
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return 0, rpc.Err(err)
+	}
+	prints, err := res.Fingerprints()
+	if err != nil || prints.Len() != len(packages) {
+		return 0, protocolErrorf("uploadKeyPackages: %d fingerprints for %d packages", prints.Len(), len(packages))
+	}
+	for i, p := range packages {
+		if got, _ := prints.At(i); [sha256.Size]byte(sha256.Sum256(p)) != toHash(got) {
+			return 0, protocolErrorf("uploadKeyPackages: wrong fingerprint")
+		}
+	}
+	return int(res.Available()), nil
+}
+
+func toHash(b []byte) (h [sha256.Size]byte) {
+	copy(h[:], b)
+	return h
+}
+
+func setAll(list capnp.DataList, values [][]byte) error {
+	for i, v := range values {
+		if err := list.Set(i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FetchKeyPackage takes one KeyPackage of owner from the server; ErrNoKeyPackage if there is none. It is not validated yet.
+func (s *Session) FetchKeyPackage(ctx context.Context, owner certs.Identity) ([]byte, error) {
+	as, rpc, err := s.as(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, release := as.FetchKeyPackage(ctx, func(p schemas.AuthenticationService_fetchKeyPackage_Params) error {
+		return p.SetIdentityKey(owner[:])
+	})
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, rpc.Err(err)
+	}
+	pkg, err := res.Package()
+	if err != nil {
+		return nil, protocolErrorf("fetchKeyPackage: %v", err)
+	}
+	if len(pkg) == 0 {
+		return nil, ErrNoKeyPackage
+	}
+	return append([]byte(nil), pkg...), nil
+}
+
+// PoolStatus is the state of the caller's own KeyPackage pool.
+type PoolStatus struct {
+	Available, LowWater int
+	LastResort          bool
+}
+
+// PoolStatus asks for it. Without effect.
+func (s *Session) PoolStatus(ctx context.Context) (PoolStatus, error) {
+	as, rpc, err := s.as(ctx)
+	if err != nil {
+		return PoolStatus{}, err
+	}
+	f, release := as.PoolStatus(ctx, nil)
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return PoolStatus{}, rpc.Err(err)
+	}
+	return PoolStatus{Available: int(res.Available()), LowWater: int(res.LowWater()), LastResort: res.LastResort()}, nil
+}

@@ -1,0 +1,202 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/mls"
+)
+
+// MaxText bounds a text message, bytes: what still fits a payload of 1 MiB after encryption and padding.
+const MaxText = 1<<20 - 4<<10
+
+// Send encrypts text to a group (by id) and puts it into the outbox, durable when it returns; Flush sends it. ErrTooLarge above 1 MiB less 4 KiB.
+func (a *Account) Send(group string, text []byte) error {
+	if len(text) == 0 {
+		return fmt.Errorf("%w: empty message", ErrInvalid)
+	}
+	if len(text) > MaxText {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(text), MaxText)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.change(group, func(tx *bolt.Tx, g *mls.Group) error {
+		if err := active(tx, group); err != nil {
+			return err
+		}
+		msg, err := g.Protect(text, nil)
+		if err != nil {
+			return err
+		}
+		return putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: msg, Recipients: a.others(g)})
+	})
+}
+
+// Invite adds somebody to a group: takes a KeyPackage of theirs from the server, commits, and sends the Welcome behind the commit.
+// What has arrived for the group is processed first, so that the commit stands on the newest epoch known. Errors: ErrNoKeyPackage, ErrInvalid (a member already,
+// or a KeyPackage that is not theirs).
+func (a *Account) Invite(ctx context.Context, s *Session, group string, who ...certs.Identity) error {
+	if err := a.prepareCommit(ctx, s, group, func(g *mls.Group) error {
+		for _, id := range who {
+			if _, ok := findMember(g, id); ok {
+				return fmt.Errorf("%w: %s is a member already", ErrInvalid, id)
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var adds []mls.Proposal
+	for _, id := range who {
+		pkg, err := fetchValid(ctx, s, id)
+		if err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+		add, err := mls.Add(pkg)
+		if err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+		adds = append(adds, add)
+	}
+	return a.commit(ctx, s, group, mls.CommitOptions{Proposals: adds}, who)
+}
+
+// Remove commits somebody out of a group. Whoever is removed gets the commit, and nothing after it (requirement 7).
+func (a *Account) Remove(ctx context.Context, s *Session, group string, who certs.Identity) error {
+	if who == a.id {
+		return fmt.Errorf("%w: nobody can commit their own removal (RFC 9420 section 12.4)", ErrInvalid)
+	}
+	var leaf uint32
+	if err := a.prepareCommit(ctx, s, group, func(g *mls.Group) error {
+		var ok bool
+		if leaf, ok = findMember(g, who); !ok {
+			return fmt.Errorf("%w: %s", ErrNotMember, who)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return a.commit(ctx, s, group, mls.CommitOptions{Proposals: []mls.Proposal{mls.Remove(leaf)}}, nil)
+}
+
+// Update commits fresh keys for the account's own leaf: what was stolen before is useless after (RFC 9420 section 16.6).
+func (a *Account) Update(ctx context.Context, s *Session, group string) error {
+	if err := a.prepareCommit(ctx, s, group, func(*mls.Group) error { return nil }); err != nil {
+		return err
+	}
+	return a.commit(ctx, s, group, mls.CommitOptions{ForcePath: true}, nil)
+}
+
+// prepareCommit sends what waits, takes in what has come for the group, and then asks check whether the commit makes sense.
+func (a *Account) prepareCommit(ctx context.Context, s *Session, group string, check func(g *mls.Group) error) error {
+	if err := a.Flush(ctx, s); err != nil {
+		return err
+	}
+	if err := a.syncQueue(ctx, s, group); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state.view(func(tx *bolt.Tx) error {
+		if err := active(tx, group); err != nil {
+			return err
+		}
+		g, err := a.load(tx, group)
+		if err != nil {
+			return err
+		}
+		return check(g)
+	})
+}
+
+// commit stages a commit, saves it together with the messages that carry it, and sends them; Flush merges it.
+func (a *Account) commit(ctx context.Context, s *Session, group string, opts mls.CommitOptions, welcome []certs.Identity) error {
+	if err := a.stage(group, opts, welcome); err != nil {
+		return err
+	}
+	return a.Flush(ctx, s)
+}
+
+func (a *Account) stage(group string, opts mls.CommitOptions, welcome []certs.Identity) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.change(group, func(tx *bolt.Tx, g *mls.Group) error {
+		if err := active(tx, group); err != nil {
+			return err
+		}
+		if g.HasPending() {
+			return fmt.Errorf("%w: an earlier commit still waits to be sent", ErrInvalid)
+		}
+		res, err := g.Commit(opts)
+		if err != nil {
+			return err
+		}
+		err = putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: res.Commit, Recipients: a.others(g), Commit: true})
+		if err != nil || len(welcome) == 0 {
+			return err
+		}
+		return putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: res.Welcome, Recipients: welcome, Inbox: true})
+	})
+}
+
+// fetchValid takes a KeyPackage from the server and checks that it is what the server says: the server is not trusted with that.
+func fetchValid(ctx context.Context, s *Session, owner certs.Identity) ([]byte, error) {
+	pkg, err := s.FetchKeyPackage(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	info, err := mls.InspectKeyPackage(pkg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: KeyPackage from the server: %w", ErrInvalid, err)
+	}
+	if err := checkCredential(info.Credential, info.SignatureKey); err != nil || !bytes.Equal(info.SignatureKey, owner[:]) {
+		return nil, fmt.Errorf("%w: KeyPackage from the server belongs to somebody else", ErrInvalid)
+	}
+	if info.Suite != suite {
+		return nil, fmt.Errorf("%w: KeyPackage for suite %d, want %d", ErrInvalid, info.Suite, suite)
+	}
+	return pkg, nil
+}
+
+func findMember(g *mls.Group, id certs.Identity) (leaf uint32, ok bool) {
+	for _, m := range g.Members() {
+		if bytes.Equal(m.Credential.Identity, id[:]) {
+			return m.Leaf, true
+		}
+	}
+	return 0, false
+}
+
+// PublishKeyPackages makes n fresh KeyPackages, saves their private halves, and uploads them; it returns how many the pool then has.
+func (a *Account) PublishKeyPackages(ctx context.Context, s *Session, n int) (available int, err error) {
+	if n < 1 || n > 256 {
+		return 0, fmt.Errorf("%w: %d KeyPackages: 1 to 256 at a time", ErrInvalid, n)
+	}
+	packages := make([][]byte, 0, n)
+	err = a.state.update(func(tx *bolt.Tx) error {
+		for range n {
+			b, err := mls.NewKeyPackage(a.mlsID, mls.KeyPackageOptions{})
+			if err != nil {
+				return err
+			}
+			secret, err := b.MarshalBinary()
+			if err != nil {
+				return err
+			}
+			if err := tx.Bucket(bucketKeyPackages).Put(b.Ref(), secret); err != nil {
+				return err
+			}
+			packages = append(packages, b.Public())
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	available, err = s.UploadKeyPackages(ctx, packages)
+	return available, err
+}

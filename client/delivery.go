@@ -1,0 +1,221 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/schemas"
+)
+
+// MessageID is the sender's 16 random bytes by which a message is known again.
+type MessageID [16]byte
+
+// Submission is one message for one or more recipients. Group empty: their inboxes (Welcomes), else their queues of that group.
+type Submission struct {
+	ID         MessageID
+	Group      string
+	Payload    []byte
+	Recipients []certs.Identity
+}
+
+// Outcome is what became of a submission for one recipient.
+type Outcome struct {
+	Status schemas.EnqueueStatus
+	Seq    uint64
+}
+
+// Envelope is one delivered message. Payload belongs to the receiver.
+type Envelope struct {
+	Seq        uint64
+	ID         MessageID
+	Payload    []byte
+	AcceptedAt time.Time
+}
+
+// Cursor is a place in one of the caller's queues: everything up to and including Seq.
+type Cursor struct {
+	Group string
+	Seq   uint64
+}
+
+// QueueStatus describes one of the caller's queues.
+type QueueStatus struct {
+	Group              string
+	Acknowledged, Last uint64
+	Messages, Bytes    uint64
+}
+
+// Submit stores submissions, in order, and returns for each the outcomes in the order of its recipients. What it reports as stored or
+// duplicate is on the server's disk. Repeating a failed Submit with the same ids is safe.
+func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, error) {
+	ds, rpc, err := s.ds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, release := ds.EnqueueMany(ctx, func(p schemas.DeliveryService_enqueueMany_Params) error {
+		return putSubmissions(p, subs)
+	})
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, rpc.Err(err)
+	}
+	results, err := res.Results()
+	if err != nil || results.Len() != len(subs) {
+		return nil, protocolErrorf("enqueueMany: %d results for %d submissions", results.Len(), len(subs))
+	}
+	out := make([][]Outcome, len(subs))
+	for i := range subs {
+		list, err := results.At(i).Recipients()
+		if err != nil || list.Len() != len(subs[i].Recipients) {
+			return nil, protocolErrorf("enqueueMany: %d outcomes for %d recipients", list.Len(), len(subs[i].Recipients))
+		}
+		out[i] = make([]Outcome, list.Len())
+		for j := range out[i] {
+			out[i][j] = Outcome{Status: list.At(j).Status(), Seq: list.At(j).Seq()}
+		}
+	}
+	return out, nil
+}
+
+func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submission) error {
+	list, err := p.NewSubmissions(int32(len(subs)))
+	if err != nil {
+		return err
+	}
+	for i, sub := range subs {
+		e := list.At(i)
+		if err := e.SetId(sub.ID[:]); err != nil {
+			return err
+		}
+		if err := e.SetGroupId([]byte(sub.Group)); err != nil {
+			return err
+		}
+		if err := e.SetPayload(sub.Payload); err != nil {
+			return err
+		}
+		rs, err := e.NewRecipients(int32(len(sub.Recipients)))
+		if err != nil {
+			return err
+		}
+		for j, r := range sub.Recipients {
+			if err := rs.Set(j, r[:]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// FetchAfter reads messages of one of the caller's queues above the cursor; more says that there are more. Nothing is removed.
+func (s *Session) FetchAfter(ctx context.Context, c Cursor) (envelopes []Envelope, more bool, err error) {
+	ds, rpc, err := s.ds(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	f, release := ds.FetchAfter(ctx, func(p schemas.DeliveryService_fetchAfter_Params) error {
+		cur, err := p.NewCursor()
+		if err != nil {
+			return err
+		}
+		cur.SetSeq(c.Seq)
+		return cur.SetGroupId([]byte(c.Group))
+	})
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, false, rpc.Err(err)
+	}
+	list, err := res.Envelopes()
+	if err != nil {
+		return nil, false, protocolErrorf("fetchAfter: %v", err)
+	}
+	envelopes, err = readEnvelopes(list, c.Seq)
+	return envelopes, res.More(), err
+}
+
+// readEnvelopes copies envelopes out of a message and checks that they ascend from above after.
+func readEnvelopes(list schemas.Envelope_List, after uint64) ([]Envelope, error) {
+	out := make([]Envelope, list.Len())
+	for i := range out {
+		e := list.At(i)
+		id, err := e.Id()
+		if err != nil || len(id) != len(MessageID{}) {
+			return nil, protocolErrorf("envelope id of %d bytes", len(id))
+		}
+		payload, err := e.Payload()
+		if err != nil {
+			return nil, protocolErrorf("envelope: %v", err)
+		}
+		if e.Seq() <= after {
+			return nil, protocolErrorf("envelope %d after %d", e.Seq(), after)
+		}
+		after = e.Seq()
+		out[i] = Envelope{Seq: e.Seq(), ID: MessageID(id), Payload: append([]byte(nil), payload...), AcceptedAt: time.UnixMilli(e.AcceptedAt())}
+	}
+	return out, nil
+}
+
+// Queues lists the caller's queues that hold something.
+func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
+	ds, rpc, err := s.ds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []QueueStatus
+	for more, after := true, ""; more; {
+		f, release := ds.Queues(ctx, func(p schemas.DeliveryService_queues_Params) error {
+			return p.SetAfterGroupId([]byte(after))
+		})
+		res, err := f.Struct()
+		if err != nil {
+			release()
+			return nil, rpc.Err(err)
+		}
+		list, err := res.Queues()
+		if err != nil {
+			release()
+			return nil, protocolErrorf("queues: %v", err)
+		}
+		for i := range list.Len() {
+			q := list.At(i)
+			id, _ := q.GroupId()
+			out = append(out, QueueStatus{Group: string(id), Acknowledged: q.Acknowledged(), Last: q.Last(), Messages: q.Messages(), Bytes: q.Bytes()})
+			after = string(id)
+		}
+		more = res.More() && list.Len() > 0 && after != ""
+		release()
+	}
+	return out, nil
+}
+
+// Acknowledge tells the server that everything up to each cursor may go.
+func (s *Session) Acknowledge(ctx context.Context, cursors []Cursor) error {
+	ds, rpc, err := s.ds(ctx)
+	if err != nil {
+		return err
+	}
+	f, release := ds.Acknowledge(ctx, func(p schemas.DeliveryService_acknowledge_Params) error {
+		list, err := p.NewCursors(int32(len(cursors)))
+		if err != nil {
+			return err
+		}
+		return putCursors(list, cursors)
+	})
+	defer release()
+	if _, err := f.Struct(); err != nil {
+		return rpc.Err(err)
+	}
+	return nil
+}
+
+func putCursors(list schemas.Cursor_List, cursors []Cursor) error {
+	for i, c := range cursors {
+		list.At(i).SetSeq(c.Seq)
+		if err := list.At(i).SetGroupId([]byte(c.Group)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	capnp "capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+)
+
+// Handler takes what the server pushes. For one queue it is called in order, never twice at once; for different queues
+// at the same time. When it returns nil, everything in the batch is acknowledged: the server may delete it. An error ends Listen.
+// A handler that cannot take a group's messages yet returns ErrLater: they stay at the server and come again with the next connection.
+type Handler func(ctx context.Context, group string, batch []Envelope) error
+
+// ErrLater is what a Handler returns to leave a queue alone for now.
+var ErrLater = errors.New("not now")
+
+// ListenOptions says where to begin and how much may be under way; zero windows: the server's default.
+type ListenOptions struct {
+	// Cursors are acknowledged before the push begins: what was stored in an earlier life, its acknowledgement lost.
+	Cursors        []Cursor
+	WindowMessages uint32
+	WindowBytes    uint32
+	// Started, if not nil, is called once the server has accepted.
+	Started func()
+}
+
+// Listen asks the server once to push, and serves what it pushes until ctx ends, the connection ends, or handle fails. It returns
+// the reason, never nil. Call it once a Session.
+func (s *Session) Listen(ctx context.Context, opts ListenOptions, handle Handler) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := s.startListen(ctx, opts); err != nil {
+		return err
+	}
+	if opts.Started != nil {
+		opts.Started()
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		stream, err := s.conn.AcceptPush(ctx)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return err
+		}
+		wg.Go(func() {
+			if err := servePush(ctx, stream, handle); err != nil {
+				cancel(err)
+			}
+		})
+	}
+}
+
+func (s *Session) startListen(ctx context.Context, opts ListenOptions) error {
+	ds, rpc, err := s.ds(ctx)
+	if err != nil {
+		return err
+	}
+	f, release := ds.Listen(ctx, func(p schemas.DeliveryService_listen_Params) error {
+		p.SetWindowMessages(opts.WindowMessages)
+		p.SetWindowBytes(opts.WindowBytes)
+		list, err := p.NewCursors(int32(len(opts.Cursors)))
+		if err != nil {
+			return err
+		}
+		return putCursors(list, opts.Cursors)
+	})
+	defer release()
+	if _, err := f.Struct(); err != nil {
+		return rpc.Err(err)
+	}
+	return nil
+}
+
+// servePush serves one PUSH stream to its end. Only a handler's failure or a broken protocol is an error: a stream that the server
+// closes or cuts off comes again when there is news.
+func servePush(ctx context.Context, stream *quicrpc.PushStream, handle Handler) error {
+	defer stream.Cancel(quicrpc.StreamErrNone)
+	stop := context.AfterFunc(ctx, func() { stream.Cancel(quicrpc.StreamErrNone) })
+	defer stop()
+
+	group, after, err := readOpen(stream)
+	if err != nil {
+		return streamEnd(err)
+	}
+	var acks acker
+	for {
+		batch, err := readDeliver(stream, after)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				stream.CloseWrite()
+			}
+			return streamEnd(err)
+		}
+		if err := handle(ctx, group, batch); err != nil {
+			if errors.Is(err, ErrLater) {
+				return nil
+			}
+			return err
+		}
+		after = batch[len(batch)-1].Seq
+		if err := acks.send(stream, after); err != nil {
+			return streamEnd(err)
+		}
+	}
+}
+
+// streamEnd keeps what is the server's fault and drops what merely ended the stream.
+func streamEnd(err error) error {
+	if errors.Is(err, ErrProtocol) {
+		return err
+	}
+	return nil
+}
+
+func readOpen(stream *quicrpc.PushStream) (group string, after uint64, err error) {
+	frame, err := readFrame(stream)
+	if err != nil {
+		return "", 0, err
+	}
+	if frame.Which() != schemas.PushFrame_Which_open {
+		return "", 0, protocolErrorf("push stream starts with frame %d", frame.Which())
+	}
+	open, err := frame.Open()
+	if err != nil {
+		return "", 0, protocolErrorf("push open: %v", err)
+	}
+	id, err := open.GroupId()
+	if err != nil {
+		return "", 0, protocolErrorf("push open: %v", err)
+	}
+	return string(id), open.After(), nil
+}
+
+func readDeliver(stream *quicrpc.PushStream, after uint64) ([]Envelope, error) {
+	frame, err := readFrame(stream)
+	if err != nil {
+		return nil, err
+	}
+	if frame.Which() != schemas.PushFrame_Which_deliver {
+		return nil, protocolErrorf("push frame %d, want deliver", frame.Which())
+	}
+	list, err := frame.Deliver()
+	if err != nil || list.Len() == 0 {
+		return nil, protocolErrorf("empty push frame: %v", err)
+	}
+	return readEnvelopes(list, after)
+}
+
+func readFrame(stream *quicrpc.PushStream) (schemas.PushFrame, error) {
+	msg, err := stream.ReadMessage()
+	if err != nil {
+		return schemas.PushFrame{}, err
+	}
+	frame, err := schemas.ReadRootPushFrame(msg)
+	if err != nil {
+		return frame, protocolErrorf("push frame: %v", err)
+	}
+	return frame, nil
+}
+
+// acker writes acknowledgements from one reused message.
+type acker struct {
+	msg *capnp.Message
+	ack schemas.PushAck
+}
+
+func (a *acker) send(stream *quicrpc.PushStream, upTo uint64) error {
+	if a.msg == nil {
+		msg, seg, err := capnp.NewMessage(capnp.SingleSegment(nil))
+		if err != nil {
+			return err
+		}
+		if a.ack, err = schemas.NewRootPushAck(seg); err != nil {
+			return err
+		}
+		a.msg = msg
+	}
+	a.ack.SetUpTo(upTo)
+	return stream.WriteMessage(a.msg)
+}

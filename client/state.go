@@ -1,0 +1,208 @@
+package client
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"quicnprotochat/mls"
+)
+
+// The state directory (0700) holds two files, both 0600:
+//
+//	identity.key  the Ed25519 key, PKCS #8 in PEM
+//	state.db      everything else, in the buckets below; one transaction a step
+const (
+	keyFile   = "identity.key"
+	stateFile = "state.db"
+
+	// stateVersion is the format of state.db; a newer one is refused.
+	stateVersion = 1
+	// lockWait is how long to wait for another process to leave the directory.
+	lockWait = 500 * time.Millisecond
+)
+
+var (
+	bucketMeta        = []byte("meta")        // "version", "server"
+	bucketPins        = []byte("pins")        // server address: pin (32 bytes)
+	bucketTickets     = []byte("tickets")     // server name: TLS session, secret
+	bucketKeyPackages = []byte("keypackages") // KeyPackageRef: mls.KeyPackageBundle, secret
+	bucketGroups      = []byte("groups")      // group id: groupRecord
+	bucketMLS         = []byte("mls")         // group id: bucket of mls.Record, secret
+	bucketCursors     = []byte("cursors")     // "q" and group id: seq (8 bytes)
+	bucketOutbox      = []byte("outbox")      // number (8 bytes, big endian): outboxRecord
+	bucketInvites     = []byte("invites")     // MessageID: Welcome
+	bucketUnread      = []byte("unread")      // number (8 bytes, big endian): Message
+	bucketHeld        = []byte("held")        // number (8 bytes, big endian): heldRecord, messages from an epoch that has not begun
+
+	allBuckets = [][]byte{bucketMeta, bucketPins, bucketTickets, bucketKeyPackages, bucketGroups, bucketMLS,
+		bucketCursors, bucketOutbox, bucketInvites, bucketUnread, bucketHeld}
+
+	metaVersion = []byte("version")
+	metaServer  = []byte("server")
+)
+
+// state is the open state.db. bbolt serialises writers, so it needs no lock of its own.
+type state struct {
+	db *bolt.DB
+}
+
+// createState makes state.db in dir, which must not have one.
+func createState(dir, server string) error {
+	path := filepath.Join(dir, stateFile)
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%w: %s", ErrStateExists, dir)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait})
+	if err != nil {
+		return stateError(dir, err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, b := range allBuckets {
+			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		if err := meta.Put(metaVersion, []byte{stateVersion}); err != nil {
+			return err
+		}
+		return meta.Put(metaServer, []byte(server))
+	})
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func openState(dir string) (*state, error) {
+	path := filepath.Join(dir, stateFile)
+	if _, err := os.Stat(path); err != nil {
+		return nil, stateError(dir, err)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait})
+	if err != nil {
+		return nil, stateError(dir, err)
+	}
+	err = db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || len(meta.Get(metaVersion)) != 1 {
+			return fmt.Errorf("%w: %s holds no version", ErrState, path)
+		}
+		if v := meta.Get(metaVersion)[0]; v != stateVersion {
+			return fmt.Errorf("%w: %s has format %d, this program knows %d", ErrState, path, v, stateVersion)
+		}
+		return nil
+	})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &state{db: db}, nil
+}
+
+// stateError gives what the file system or bbolt says one of our names.
+func stateError(dir string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s", ErrNoState, dir)
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%w: %s", ErrStateInUse, dir)
+	default:
+		return fmt.Errorf("%w: %s: %w", ErrState, dir, err)
+	}
+}
+
+func (s *state) close() error { return s.db.Close() }
+
+// update runs one transaction: all of f, synced to disk, or nothing.
+func (s *state) update(f func(tx *bolt.Tx) error) error { return s.db.Update(f) }
+
+func (s *state) view(f func(tx *bolt.Tx) error) error { return s.db.View(f) }
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// appendJSON stores v under the bucket's next number.
+func appendJSON(b *bolt.Bucket, v any) error {
+	n, err := b.NextSequence()
+	if err != nil {
+		return err
+	}
+	return putJSON(b, number(n), v)
+}
+
+func putJSON(b *bolt.Bucket, key []byte, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return b.Put(key, data)
+}
+
+// getJSON reads the value at key; found is false if there is none.
+func getJSON(b *bolt.Bucket, key []byte, v any) (found bool, err error) {
+	data := b.Get(key)
+	if data == nil {
+		return false, nil
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return true, fmt.Errorf("%w: record %x: %w", ErrState, key, err)
+	}
+	return true, nil
+}
+
+// cursorKey is the name of a queue's cursor: bbolt has no empty keys, and the inbox has an empty name.
+func cursorKey(group string) []byte { return append([]byte("q"), group...) }
+
+func getCursor(tx *bolt.Tx, group string) uint64 {
+	v := tx.Bucket(bucketCursors).Get(cursorKey(group))
+	if len(v) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(v)
+}
+
+func putCursor(tx *bolt.Tx, group string, seq uint64) error {
+	return tx.Bucket(bucketCursors).Put(cursorKey(group), number(seq))
+}
+
+// saveGroup writes what changed in g since it was last saved. The caller tells g that it is saved (Group.Saved) after the commit of tx.
+func saveGroup(tx *bolt.Tx, g *mls.Group) error {
+	b, err := tx.Bucket(bucketMLS).CreateBucketIfNotExists(g.GroupID())
+	if err != nil {
+		return err
+	}
+	for _, r := range g.Changes() {
+		if r.Value == nil {
+			err = b.Delete([]byte(r.Key))
+		} else {
+			err = b.Put([]byte(r.Key), r.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadGroup reads a group's records.
+func loadGroup(tx *bolt.Tx, id string) ([]mls.Record, error) {
+	b := tx.Bucket(bucketMLS).Bucket([]byte(id))
+	if b == nil {
+		return nil, fmt.Errorf("%w: %x", ErrUnknownGroup, id)
+	}
+	var records []mls.Record
+	err := b.ForEach(func(k, v []byte) error {
+		records = append(records, mls.Record{Key: string(k), Value: append([]byte{}, v...)})
+		return nil
+	})
+	return records, err
+}

@@ -1,0 +1,165 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Sync sends what waits in the outbox and takes in everything that waits at the server, once. Messages of groups that were not joined
+// stay at the server; their number is returned.
+func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err error) {
+	if err := a.Flush(ctx, s); err != nil {
+		return 0, err
+	}
+	queues, err := s.Queues(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, q := range queues {
+		err := a.syncQueue(ctx, s, q.Group)
+		if errors.Is(err, ErrLater) {
+			waiting += q.Messages
+			continue
+		}
+		if err != nil {
+			return waiting, err
+		}
+	}
+	return waiting, nil
+}
+
+// syncQueue takes in one queue, batch by batch: read, store, acknowledge.
+func (a *Account) syncQueue(ctx context.Context, s *Session, queue string) error {
+	for more := true; more; {
+		var cursor uint64
+		err := a.state.view(func(tx *bolt.Tx) error {
+			cursor = getCursor(tx, queue)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		var batch []Envelope
+		if batch, more, err = s.FetchAfter(ctx, Cursor{Group: queue, Seq: cursor}); err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := a.take(queue, batch); err != nil {
+			return err
+		}
+		if err := s.Acknowledge(ctx, []Cursor{{Group: queue, Seq: batch[len(batch)-1].Seq}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joinPatience is how long messages of a group wait for its Welcome, which travels on a stream of its own, before they are
+// left at the server for later.
+const joinPatience = 5 * time.Second
+
+// Listen takes in what the server pushes over s until ctx or the connection ends, and calls news after each step that changed something.
+// Messages of groups that are not joined wait a while for their Welcome and then stay at the server.
+func (a *Account) Listen(ctx context.Context, s *Session, started func(), news func()) error {
+	cursors, err := a.cursors()
+	if err != nil {
+		return err
+	}
+	return s.Listen(ctx, ListenOptions{Cursors: cursors, Started: started}, func(ctx context.Context, queue string, batch []Envelope) error {
+		if err := a.takeWhenJoined(ctx, queue, batch); err != nil {
+			return err
+		}
+		news()
+		return nil
+	})
+}
+
+func (a *Account) takeWhenJoined(ctx context.Context, queue string, batch []Envelope) error {
+	patience := time.NewTimer(joinPatience)
+	defer patience.Stop()
+	for {
+		a.mu.Lock()
+		joined := a.joined
+		a.mu.Unlock()
+		err := a.take(queue, batch)
+		if !errors.Is(err, ErrLater) {
+			return err
+		}
+		select {
+		case <-joined:
+		case <-patience.C:
+			return ErrLater
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// maxCursors is the most cursors that one listen takes.
+const maxCursors = 1024
+
+func (a *Account) cursors() (out []Cursor, err error) {
+	err = a.state.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketCursors).ForEach(func(k, v []byte) error {
+			queue := string(k[1:])
+			if len(out) < maxCursors {
+				out = append(out, Cursor{Group: queue, Seq: getCursor(tx, queue)})
+			}
+			return nil
+		})
+	})
+	return out, err
+}
+
+// Backoff bounds of Follow: between attempts it waits a random time up to a bound that doubles.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 10 * time.Second
+)
+
+// Follow keeps a connection: dials, sends what waits, listens, and dials again when the connection is lost, until ctx ends or an
+// error comes that no new attempt would cure (an unknown server key, a broken state, an identity refused). notice, if not nil, is
+// told of each loss and each connection.
+func (a *Account) Follow(ctx context.Context, opts DialOptions, news func(), notice func(connected bool, err error)) error {
+	if notice == nil {
+		notice = func(bool, error) {}
+	}
+	backoff := minBackoff
+	for {
+		err := a.followOnce(ctx, opts, news, func() {
+			backoff = minBackoff
+			notice(true, nil)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !transient(err) {
+			return err
+		}
+		notice(false, err)
+		select {
+		case <-time.After(rand.N(backoff)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+func (a *Account) followOnce(ctx context.Context, opts DialOptions, news func(), started func()) error {
+	s, err := a.Dial(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := a.Flush(ctx, s); err != nil {
+		return err
+	}
+	return a.Listen(ctx, s, started, news)
+}
