@@ -3,7 +3,6 @@ package quicrpc
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
@@ -84,35 +83,4 @@ func (r *returner) Return() {
 	r.cancel()
 	r.s.ended()
 	r.s.calls.add(-1)
-}
-
-// A counter is a sync.WaitGroup that may rise from zero while somebody waits. The zero value is ready.
-type counter struct {
-	mu   sync.Mutex
-	n    int
-	zero chan struct{} // closed and dropped when n falls to zero; nil if nobody waits
-}
-
-func (c *counter) add(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n += n; c.n == 0 && c.zero != nil {
-		close(c.zero)
-		c.zero = nil
-	}
-}
-
-// atZero returns a channel that is closed when the counter is at zero, or was after this call.
-func (c *counter) atZero() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.zero == nil {
-		zero := make(chan struct{})
-		if c.n == 0 {
-			close(zero)
-			return zero
-		}
-		c.zero = zero
-	}
-	return c.zero
 }

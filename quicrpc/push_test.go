@@ -46,8 +46,12 @@ func ack(t testing.TB, upTo uint64) *capnp.Message {
 // pushPair returns both ends of a PUSH stream.
 func pushPair(t testing.TB, h *testHandler, s *Server, cfg ClientConfig) (*ServerConn, *PushStream, *PushStream) {
 	t.Helper()
+	return pushStreams(t, h, dial(t, s, cfg))
+}
+
+func pushStreams(t testing.TB, h *testHandler, c *Conn) (*ServerConn, *PushStream, *PushStream) {
+	t.Helper()
 	ctx := testContext(t)
-	c := dial(t, s, cfg)
 	r, _ := bootstrap(t, c)
 	if _, err := callEcho(ctx, r, nil); err != nil {
 		t.Fatal(err)

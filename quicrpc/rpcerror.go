@@ -130,10 +130,23 @@ func FromRPC(err error) error {
 	default:
 		return err
 	}
-	if ex.Type == exc.Disconnected {
+	if disconnected(err) {
 		return &ConnError{Code: ConnErrLost, Text: printable(err.Error(), maxPeerText), Err: err}
 	}
 	return parseReason(err.Error(), ex.Type)
+}
+
+// disconnected reports whether err came from the end of the RPC connection, however often the library wrapped it.
+func disconnected(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if e, ok := err.(*exc.Exception); ok && e.Type == exc.Disconnected {
+			return true
+		}
+		if e, ok := err.(exc.Exception); ok && e.Type == exc.Disconnected {
+			return true
+		}
+	}
+	return false
 }
 
 // parseReason finds "[code] text" at the beginning of a reason, or after the prefixes ("pkg: method: ") that the RPC library puts before it.

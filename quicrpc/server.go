@@ -43,7 +43,7 @@ type Server struct {
 	cuts      *cutLog
 	counts    counts
 
-	conns sync.WaitGroup // goroutines of connections
+	conns counter // goroutines of the server and its connections
 
 	mu       sync.Mutex
 	live     map[*ServerConn]struct{}
@@ -135,14 +135,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	rotate := time.NewTicker(time.Hour)
 	defer rotate.Stop()
 	stop := make(chan struct{})
-	s.conns.Go(func() { s.rotateKeys(rotate.C, stop) })
+	s.conns.run(func() { s.rotateKeys(rotate.C, stop) })
 	err := s.acceptLoop(ctx)
 	close(stop)
 	if err != nil {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = s.Shutdown(gone)
-		s.conns.Wait()
+		<-s.conns.atZero()
 	}
 	return err
 }
@@ -152,7 +152,7 @@ func (s *Server) acceptLoop(ctx context.Context) error {
 		q, err := s.ln.Accept(ctx)
 		switch {
 		case err == nil:
-			s.conns.Go(func() { s.serveConn(q) }) // never here: the queue behind Accept holds 32
+			s.conns.run(func() { s.serveConn(q) }) // never here: the queue behind Accept holds 32
 			continue
 		case s.isDraining():
 			return nil
@@ -229,8 +229,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		})
 	}
 	drains.Wait()
-	ended := make(chan struct{})
-	go func() { s.conns.Wait(); close(ended) }()
+	ended := s.conns.atZero()
 	var err error
 	select {
 	case <-ended:

@@ -86,13 +86,25 @@ func TestPushPeerThatNeverReads(t *testing.T) {
 	h := newTestHandler()
 	log, logged := newLog()
 	s := startServer(t, ServerConfig{Handler: h, Logger: log, Limits: Limits{StallTimeout: 300 * time.Millisecond}})
-	sc, stuck, unread := pushPair(t, h, s, ClientConfig{Limits: Limits{StreamWindow: 64 << 10, MaxStreamWindow: 64 << 10}})
+	c := dial(t, s, ClientConfig{Limits: Limits{StreamWindow: 64 << 10, MaxStreamWindow: 64 << 10}})
+	sc, stuck, unread := pushStreams(t, h, c)
 	siege(t, s, 64<<20, func() {
 		fine, err := sc.OpenPush(testContext(t))
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		defer fine.Cancel(StreamErrNone)
+		read, err := c.AcceptPush(testContext(t))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() {
+			for err := error(nil); err == nil; {
+				_, err = read.ReadMessage()
+			}
+		}()
 		failed := make(chan error, 1)
 		go func() {
 			for {
