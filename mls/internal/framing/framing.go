@@ -110,7 +110,7 @@ func (k *Keys) Seal(ac *wire.AuthenticatedContent, pad func(int) int) (*wire.Pri
 	m.Ciphertext = aead.Seal(plain[:0], key.Nonce, plain, contentAAD(m))
 	clear(key.Key)
 	clear(key.Nonce)
-	sdKey, sdNonce := k.senderDataKey(m.Ciphertext)
+	sdKey, sdNonce := k.SenderDataKey(m.Ciphertext)
 	m.SenderData = k.Suite.Seal(sdKey, sdNonce, senderAAD(m), sender)
 	return m, nil
 }
@@ -134,8 +134,8 @@ func senderAAD(m *wire.PrivateMessage) []byte {
 	return append(codec.AppendU64(codec.AppendVec(b, m.GroupID), m.Epoch), m.Type)
 }
 
-// senderDataKey derives the key from a sample of the ciphertext, R §6.3.2.
-func (k *Keys) senderDataKey(ciphertext []byte) (key, nonce []byte) {
+// SenderDataKey derives the key from a sample of the ciphertext, R §6.3.2.
+func (k *Keys) SenderDataKey(ciphertext []byte) (key, nonce []byte) {
 	sample := ciphertext[:min(k.Suite.Nh, len(ciphertext))]
 	return k.Suite.ExpandWithLabel(k.SenderData, "key", sample, k.Suite.Nk),
 		k.Suite.ExpandWithLabel(k.SenderData, "nonce", sample, k.Suite.Nn)
@@ -150,7 +150,7 @@ type Opened struct {
 
 // Sender decrypts who sent a PrivateMessage, and its generation.
 func (k *Keys) Sender(m *wire.PrivateMessage) (leaf, generation uint32, guard []byte, err error) {
-	key, nonce := k.senderDataKey(m.Ciphertext)
+	key, nonce := k.SenderDataKey(m.Ciphertext)
 	b, err := k.Suite.Open(key, nonce, senderAAD(m), m.SenderData)
 	if err != nil {
 		return 0, 0, nil, fmt.Errorf("sender data: %w", err)

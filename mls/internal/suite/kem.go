@@ -57,6 +57,7 @@ type stdKEM struct {
 	kdf  hpke.KDF
 	aead hpke.AEAD
 	nEnc int // size in bytes of a KEM output
+	nSk  int // size in bytes of a scalar of a NIST curve, else 0
 }
 
 func wrapStd(k hpke.PrivateKey, err error) (*PrivateKey, error) {
@@ -72,7 +73,14 @@ func wrapStd(k hpke.PrivateKey, err error) (*PrivateKey, error) {
 
 func (m *stdKEM) generate() (*PrivateKey, error)         { return wrapStd(m.kem.GenerateKey()) }
 func (m *stdKEM) derive(ikm []byte) (*PrivateKey, error) { return wrapStd(m.kem.DeriveKeyPair(ikm)) }
-func (m *stdKEM) parse(raw []byte) (*PrivateKey, error)  { return wrapStd(m.kem.NewPrivateKey(raw)) }
+
+func (m *stdKEM) parse(raw []byte) (*PrivateKey, error) {
+	if len(raw) < m.nSk {
+		// Some implementations drop leading zero bytes of a scalar.
+		raw = append(make([]byte, m.nSk-len(raw), m.nSk), raw...)
+	}
+	return wrapStd(m.kem.NewPrivateKey(raw))
+}
 
 func (m *stdKEM) public(pub []byte) (hpke.PublicKey, error) {
 	k, err := m.kem.NewPublicKey(pub)

@@ -81,36 +81,36 @@ func init() {
 	p521 := ecdsaScheme{elliptic.P521(), sha512.New, 66}
 
 	register(X25519AES128, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, aes128, 32}, ed25519Scheme{})
+		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, aes128, 32, 0}, ed25519Scheme{})
 	register(P256AES128, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.P256()), k256, aes128, 65}, p256)
+		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.P256()), k256, aes128, 65, 32}, p256)
 	c := sha256Suite(32)
 	c.newAEAD = chacha20poly1305.New
 	register(X25519ChaCha20, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
-		c, &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, chacha, 32}, ed25519Scheme{})
+		c, &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, chacha, 32, 0}, ed25519Scheme{})
 	register(X448AES256, "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448",
 		sha512Suite(), newX448(false), ed448Scheme{})
 	register(P521AES256, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521",
-		sha512Suite(), &stdKEM{hpke.DHKEM(ecdh.P521()), k512, aes256, 133}, p521)
+		sha512Suite(), &stdKEM{hpke.DHKEM(ecdh.P521()), k512, aes256, 133, 66}, p521)
 	c = sha512Suite()
 	c.newAEAD = chacha20poly1305.New
 	register(X448ChaCha20, "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448",
 		c, newX448(true), ed448Scheme{})
 	register(P384AES256, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.DHKEM(ecdh.P384()), k384, aes256, 97}, p384)
+		sha384Suite(), &stdKEM{hpke.DHKEM(ecdh.P384()), k384, aes256, 97, 48}, p384)
 
 	register(XWingAES128, "MLS_128_MLKEM768X25519_AES128GCM_SHA256_Ed25519",
-		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32}, ed25519Scheme{})
+		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32, 0}, ed25519Scheme{})
 	register(XWingAES256, "MLS_192_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
-		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32}, ed25519Scheme{})
+		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32, 0}, ed25519Scheme{})
 	register(MLKEM768P256AES256, "MLS_192_MLKEM768P256_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65}, p256)
+		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65, 0}, p256)
 	register(MLKEM1024P384AES256, "MLS_192_MLKEM1024P384_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97}, p384)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97, 0}, p384)
 	register(MLKEM768AES256, "MLS_192_MLKEM768_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct}, p256)
+		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct, 0}, p256)
 	register(MLKEM1024AES256, "MLS_192_MLKEM1024_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct}, p384)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct, 0}, p384)
 }
 
 // Sizes in bytes of ML-KEM ciphertexts, FIPS 203.
