@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quicnprotochat/as"
+	"quicnprotochat/ds"
 
 	"quicnprotochat/mls"
 	"quicnprotochat/quicrpc"
@@ -393,7 +394,7 @@ func TestInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, err := i.Name()
-	l := struct{ MaxPayload, MaxBatch, MaxRecipients int }{1 << 20, 1024, 1024}
+	l := ds.DefaultLimits()
 	if err != nil || name != "quicnprotochat" || i.Time() != f.clock().UnixMilli() || i.MaxPayload() != uint32(l.MaxPayload) ||
 		i.MaxBatch() != uint32(l.MaxBatch) || i.MaxRecipients() != uint32(l.MaxRecipients) || i.MaxCallBytes() == 0 {
 		t.Fatalf("%q %d %d %d %d %d, %v", name, i.Time(), i.MaxPayload(), i.MaxBatch(), i.MaxRecipients(), i.MaxCallBytes(), err)

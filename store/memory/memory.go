@@ -175,6 +175,9 @@ func (s *Store) Read(ctx context.Context, id store.QueueID, after uint64, maxMes
 		return store.Page{}, nil
 	}
 	page := store.Page{Acknowledged: q.acked, Last: q.last}
+	if after >= q.last {
+		return page, nil
+	}
 	bytes := 0
 	for seq := max(after, q.acked) + 1; seq <= q.last; seq++ {
 		d := q.messages[seq-q.acked-1]

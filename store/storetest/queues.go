@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -254,8 +255,10 @@ func testAcknowledge(t *testing.T, e *engine) {
 	if p := e.read(q, 4); len(p.Messages) != 1 || p.Acknowledged != 3 || p.Last != 5 || p.More {
 		t.Fatalf("%+v", p)
 	}
-	if p := e.read(q, 99); len(p.Messages) != 0 || p.More {
-		t.Fatalf("read beyond the end: %+v", p)
+	for _, after := range []uint64{5, 99, math.MaxUint64} {
+		if p := e.read(q, after); len(p.Messages) != 0 || p.More || p.Acknowledged != 3 || p.Last != 5 {
+			t.Fatalf("read after %d: %+v", after, p)
+		}
 	}
 	e.expect(g, 6)
 	var wg sync.WaitGroup

@@ -1,0 +1,86 @@
+package ds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"quicnprotochat/store"
+)
+
+// acks gathers the acknowledgements of one connection and hands them to the store a little later, many at a time. Losing some costs a
+// redelivery. Safe for concurrent use.
+type acks struct {
+	s     *Service
+	owner store.Identity
+
+	mu      sync.Mutex
+	cursors map[string]uint64 // not yet in the store
+	armed   bool
+	closed  bool
+	flushes sync.WaitGroup
+}
+
+// flushTimeout bounds how long the store may take.
+const flushTimeout = 10 * time.Second
+
+func (a *acks) init(s *Service, owner store.Identity) {
+	a.s, a.owner, a.cursors = s, owner, make(map[string]uint64)
+}
+
+// add notes that everything in group up to seq is acknowledged.
+func (a *acks) add(group string, seq uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cursors[group] = max(a.cursors[group], seq)
+	if !a.armed && !a.closed {
+		a.armed = true
+		a.flushes.Add(1)
+		time.AfterFunc(a.s.limits.AckDelay, func() {
+			defer a.flushes.Done()
+			a.flush()
+		})
+	}
+}
+
+// last returns what group's reader acknowledged that may not be in the store yet.
+func (a *acks) last(group string) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cursors[group]
+}
+
+// flush hands in what has gathered. What came meanwhile is flushed next.
+func (a *acks) flush() {
+	a.mu.Lock()
+	batch := make([]store.Cursor, 0, len(a.cursors))
+	for g, seq := range a.cursors {
+		batch = append(batch, store.Cursor{Queue: store.QueueID{Owner: a.owner, Group: g}, Seq: seq})
+	}
+	a.armed = false
+	a.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := a.s.store.Acknowledge(ctx, batch); err != nil {
+		a.s.log.Warn("ds: acknowledging", "err", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range batch {
+		if a.cursors[c.Queue.Group] == c.Seq {
+			delete(a.cursors, c.Queue.Group)
+		}
+	}
+}
+
+// close hands in the rest; nothing may be added after it.
+func (a *acks) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.flushes.Wait()
+	a.flush()
+}

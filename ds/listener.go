@@ -1,0 +1,282 @@
+package ds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"quicnprotochat/store"
+)
+
+// window is how much a stream may have under way that is not acknowledged.
+type window struct{ messages, bytes uint32 }
+
+// listener pushes one owner's queues to one connection. Its goroutine hears the store's hints and decides which queues have a turn; a
+// queue that has one has a goroutine of its own (turn), and a second one that reads its acknowledgements.
+type listener struct {
+	s       *Service
+	session Session
+	owner   store.Identity
+	open    opener
+	window  window
+	watcher store.Watcher
+	acks    acks
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // run has ended, or will never begin
+	turns  sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   bool
+	queues  map[string]*queue // those that wait, have a turn, or are paused
+	waiting []*queue          // who waited longest comes first, but the inbox before all
+	active  int               // turns
+	leaving int               // of these, that are about to end for one that waits
+}
+
+// queue is what a listener knows of one queue that has something to push. Its fields belong to listener.mu, but for poke.
+type queue struct {
+	group   string
+	state   state
+	news    bool          // came since the turn last looked
+	leaving bool          // the turn is about to end for another queue
+	poke    chan struct{} // wakes the turn
+	pause   *time.Timer   // ends the pause
+	backoff time.Duration // of the next pause
+}
+
+type state uint8
+
+const (
+	waiting state = iota
+	active
+	paused
+)
+
+// newListener subscribes to the owner's hints; run or discard must follow.
+func newListener(s *Service, session Session, owner store.Identity, open opener, w window) (*listener, error) {
+	watcher, err := s.store.Watch(owner)
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{
+		s: s, session: session, owner: owner, open: open, window: w, watcher: watcher,
+		done: make(chan struct{}), queues: make(map[string]*queue),
+	}
+	l.acks.init(s, owner)
+	l.ctx, l.cancel = context.WithCancel(session.Context())
+	return l, nil
+}
+
+// discard undoes newListener.
+func (l *listener) discard() {
+	l.cancel()
+	l.finish()
+}
+
+// stop ends the listener and waits for it.
+func (l *listener) stop() {
+	l.cancel()
+	<-l.done
+}
+
+func (l *listener) finish() {
+	l.watcher.Close()
+	l.s.mu.Lock()
+	if l.s.listeners[l.session] == l {
+		delete(l.s.listeners, l.session)
+	}
+	l.s.mu.Unlock()
+	close(l.done)
+}
+
+// run is the listener's goroutine.
+func (l *listener) run() {
+	defer l.finish()
+	ok := l.wakeAll()
+	for ok && l.ctx.Err() == nil {
+		select {
+		case <-l.ctx.Done():
+		case <-l.watcher.C():
+			groups, all := l.watcher.Take()
+			if all {
+				ok = l.wakeAll()
+			}
+			for _, g := range groups {
+				l.wake(g)
+			}
+		}
+	}
+	l.end()
+}
+
+// end stops all turns, waits for them, and hands in what was acknowledged.
+func (l *listener) end() {
+	l.cancel()
+	l.mu.Lock()
+	l.ended = true
+	l.waiting = nil
+	for _, q := range l.queues {
+		if q.pause != nil {
+			q.pause.Stop()
+		}
+	}
+	l.mu.Unlock()
+	l.turns.Wait()
+	l.acks.close()
+}
+
+// wakeAll wakes every queue of the owner that holds something. It fails when the store does.
+func (l *listener) wakeAll() bool {
+	for from, more := "", true; more; {
+		queues, m, err := l.s.store.Queues(l.ctx, l.owner, from, maxQueues)
+		if err != nil {
+			if l.ctx.Err() == nil {
+				l.s.log.Error("ds: listing queues", "err", err)
+			}
+			return false
+		}
+		for _, q := range queues {
+			l.wake(q.Group)
+			from = q.Group + "\x00"
+		}
+		more = m
+	}
+	return true
+}
+
+// wake says that a queue may have something to push.
+func (l *listener) wake(group string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	q := l.queues[group]
+	switch {
+	case q == nil:
+		q = &queue{group: group, poke: make(chan struct{}, 1)}
+		l.queues[group] = q
+		l.line(q)
+		l.dispatch()
+	case q.state == active:
+		q.news = true
+		q.wake()
+	}
+}
+
+func (q *queue) wake() {
+	select {
+	case q.poke <- struct{}{}:
+	default:
+	}
+}
+
+// line puts q at the end of the line, the inbox at its head. l.mu is held.
+func (l *listener) line(q *queue) {
+	q.state = waiting
+	if q.group == "" {
+		l.waiting = append([]*queue{q}, l.waiting...)
+	} else {
+		l.waiting = append(l.waiting, q)
+	}
+}
+
+// dispatch gives turns to those that wait, as far as there is room; if some are left it wakes those that have one, so that
+// who is idle makes room. l.mu is held.
+func (l *listener) dispatch() {
+	for len(l.waiting) > 0 && l.active < l.s.limits.MaxStreams {
+		q := l.waiting[0]
+		l.waiting[0] = nil
+		l.waiting = l.waiting[1:]
+		q.state, q.news = active, false
+		l.active++
+		l.turns.Go(func() { l.turn(q) })
+	}
+	if len(l.waiting) == 0 {
+		return
+	}
+	for _, q := range l.queues {
+		if q.state == active {
+			q.wake()
+		}
+	}
+}
+
+func (l *listener) limits() *Limits { return &l.s.limits }
+
+// contested says whether a queue waits for whose turn no other has promised to end.
+func (l *listener) contested() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting) > l.leaving
+}
+
+// leave promises to end q's turn for a queue that waits, if there is one for whom nobody else does.
+func (l *listener) leave(q *queue) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) <= l.leaving {
+		return false
+	}
+	q.leaving = true
+	l.leaving++
+	return true
+}
+
+// takeNews says whether q had news since the last time.
+func (l *listener) takeNews(q *queue) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	news := q.news
+	q.news = false
+	return news
+}
+
+// progress says that q's reader is alive: the next pause is a short one.
+func (l *listener) progress(q *queue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q.backoff = 0
+}
+
+// turn serves q until its queue is empty, others want its place, or the stream is over.
+func (l *listener) turn(q *queue) {
+	end := l.serve(q)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active--
+	if q.leaving {
+		q.leaving = false
+		l.leaving--
+	}
+	switch {
+	case l.ended:
+	case end == endCut:
+		l.rest(q)
+	case end == endYield || q.news:
+		l.line(q)
+	default:
+		delete(l.queues, q.group)
+	}
+	if !l.ended {
+		l.dispatch()
+	}
+}
+
+// rest leaves q alone for a while, twice as long each time. l.mu is held.
+func (l *listener) rest(q *queue) {
+	limits := &l.s.limits
+	q.state = paused
+	q.backoff = min(max(2*q.backoff, limits.RetryMin), limits.RetryMax)
+	q.pause = time.AfterFunc(q.backoff, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		q.pause = nil
+		if !l.ended {
+			l.line(q)
+			l.dispatch()
+		}
+	})
+}

@@ -1,0 +1,338 @@
+package ds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/store"
+)
+
+// ending says why a turn is over.
+type ending uint8
+
+const (
+	endIdle  ending = iota // nothing more to push for now
+	endYield               // there is more, but others wait
+	endCut                 // the stream is broken: slow, hostile, refused, or the store failed
+)
+
+// Urgencies of streams, RFC 9218: the inbox goes before all, what is large after.
+const (
+	urgencyInbox  = 1
+	urgencyNormal = 3
+	urgencyLarge  = 5
+	largeFrame    = 64 << 10 // bytes
+)
+
+// push is one turn of a queue on an open stream. Only its goroutine uses it, but for what mu guards.
+type push struct {
+	l      *listener
+	q      *queue
+	id     store.QueueID
+	stream pushStream
+	next   uint64 // everything below was sent, or needs no sending
+	large  bool   // the last frame was
+
+	mu       sync.Mutex
+	sent     uint64 // highest seq that went out on this stream
+	acked    uint64
+	inFlight []sentMessage // ascending, above acked
+	bytes    uint64        // payload in flight
+	ended    error         // why the reader has ended
+}
+
+type sentMessage struct {
+	seq  uint64
+	size uint32
+}
+
+// serve pushes q, if there is something, over a stream that it opens for it.
+func (l *listener) serve(q *queue) ending {
+	id := store.QueueID{Owner: l.owner, Group: q.group}
+	start := l.acks.last(q.group)
+	page, err := l.s.store.Read(l.ctx, id, start, 1, 1)
+	if err != nil {
+		return l.broken(q, "read", err)
+	}
+	if len(page.Messages) == 0 {
+		return endIdle
+	}
+	stream, err := l.open(l.ctx)
+	if err != nil {
+		return l.broken(q, "open", err)
+	}
+	start = max(start, page.Acknowledged)
+	p := &push{l: l, q: q, id: id, stream: stream, next: start + 1, acked: start, sent: start}
+	l.s.counts.streams.Add(1)
+	l.s.counts.opened.Add(1)
+	defer l.s.counts.streams.Add(^uint64(0))
+	return p.run()
+}
+
+// broken logs what ended a turn, unless the connection is over.
+func (l *listener) broken(q *queue, what string, err error) ending {
+	if l.ctx.Err() != nil {
+		return endIdle
+	}
+	l.s.counts.cut.Add(1)
+	l.s.log.Info("ds: push interrupted", "what", what, "inbox", q.group == "", "err", err)
+	return endCut
+}
+
+// run serves the stream to its end, and ends it.
+func (p *push) run() ending {
+	stop := context.AfterFunc(p.l.ctx, func() { p.stream.Cancel(quicrpc.StreamErrShuttingDown) })
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.read()
+	}()
+	end, err := p.send(ended)
+	if err != nil {
+		p.stream.Cancel(quicrpc.StreamErrInternal)
+		end = p.l.broken(p.q, "send", p.reason(err))
+	} else {
+		_ = p.stream.Close()
+	}
+	<-ended
+	return end
+}
+
+// reason prefers what the reader found to what a write that it cut short returns.
+func (p *push) reason(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if errors.Is(p.ended, errAck) {
+		return p.ended
+	}
+	return err
+}
+
+// read takes the peer's acknowledgements until the stream ends.
+func (p *push) read() {
+	for {
+		m, err := p.stream.ReadMessage()
+		if err == nil {
+			err = p.acknowledged(m)
+		}
+		if err != nil {
+			p.mu.Lock()
+			p.ended = err
+			p.mu.Unlock()
+			return
+		}
+		p.q.wake()
+	}
+}
+
+// errAck says that a peer acknowledged what it was not sent.
+var errAck = errors.New("ds: acknowledgement above what was delivered")
+
+func (p *push) acknowledged(m *capnp.Message) error {
+	upTo, err := readAck(m)
+	if err == nil {
+		p.mu.Lock()
+		if upTo > p.sent {
+			err = fmt.Errorf("%w: %d above %d", errAck, upTo, p.sent)
+		}
+		news := upTo > p.acked
+		if err == nil {
+			p.forget(upTo)
+		}
+		p.mu.Unlock()
+		if err == nil {
+			p.l.s.counts.acks.Add(1)
+			if news {
+				p.l.acks.add(p.q.group, upTo)
+				p.l.progress(p.q)
+			}
+			return nil
+		}
+	}
+	p.stream.Cancel(quicrpc.StreamErrProtocol)
+	return err
+}
+
+// forget drops what is up to seq from what is in flight. p.mu is held.
+func (p *push) forget(seq uint64) {
+	if seq <= p.acked {
+		return
+	}
+	p.acked = seq
+	n := 0
+	for n < len(p.inFlight) && p.inFlight[n].seq <= seq {
+		p.bytes -= uint64(p.inFlight[n].size)
+		n++
+	}
+	p.inFlight = p.inFlight[:copy(p.inFlight, p.inFlight[n:])]
+}
+
+// send pushes until the turn is over. ended is closed when the reader has ended.
+func (p *push) send(ended <-chan struct{}) (ending, error) {
+	if p.q.group == "" {
+		p.stream.SetUrgency(urgencyInbox)
+	}
+	m, err := openFrame(p.q.group, p.next-1, p.l.window)
+	if err == nil {
+		err = p.stream.WriteMessage(m)
+	}
+	if err != nil {
+		return endCut, err
+	}
+	turnEnds := time.Now().Add(p.l.limits().Turn)
+	leaving := false // for another queue, once what is in flight is acknowledged
+	for p.l.ctx.Err() == nil {
+		p.l.takeNews(p.q) // before it looks, so that what comes later is not missed
+		leaving = leaving || time.Now().After(turnEnds) && p.l.leave(p.q)
+		sent, empty := false, false
+		if !leaving {
+			if sent, empty, err = p.sendSome(); err != nil {
+				return endCut, err
+			}
+		}
+		if sent {
+			continue
+		}
+		idle := p.unacknowledged() == 0
+		switch {
+		case leaving && (idle || time.Now().After(turnEnds.Add(p.l.limits().Turn))):
+			return endYield, nil
+		case idle && empty && p.l.leave(p.q):
+			return endIdle, nil
+		}
+		if done, err := p.wait(ended, p.patience(idle, leaving || p.l.contested(), turnEnds)); done {
+			return endIdle, err
+		}
+	}
+	return endIdle, nil
+}
+
+// patience is how long to wait for something to happen; 0: for ever.
+func (p *push) patience(idle, contested bool, turnEnds time.Time) time.Duration {
+	turn := p.l.limits().Turn
+	switch left := time.Until(turnEnds); {
+	case idle && !contested:
+		return p.l.limits().Idle
+	case !contested:
+		return 0
+	case left > 0:
+		return left
+	default:
+		return max(left+turn, time.Millisecond)
+	}
+}
+
+// wait returns done if the turn is over: nothing came for the idle time, or the stream has ended.
+func (p *push) wait(ended <-chan struct{}, patience time.Duration) (done bool, err error) {
+	var expired <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	select {
+	case <-p.q.poke:
+		return false, nil
+	case <-p.l.ctx.Done():
+		return true, nil
+	case <-expired:
+		return patience == p.l.limits().Idle && p.unacknowledged() == 0, nil
+	case <-ended:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return true, p.ended
+	}
+}
+
+func (p *push) unacknowledged() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.inFlight)
+}
+
+// room is what the window leaves: 0 messages if it is full.
+func (p *push) room() (messages, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := &p.l.window
+	if len(p.inFlight) >= int(w.messages) || p.bytes >= uint64(w.bytes) {
+		return 0, 0
+	}
+	return int(w.messages) - len(p.inFlight), int(uint64(w.bytes) - p.bytes)
+}
+
+// sendSome sends one frame, if there is something and the window lets it. empty says that the queue holds nothing beyond what was sent.
+func (p *push) sendSome() (sent, empty bool, err error) {
+	st, ctx := p.l.s.store, p.l.ctx
+	messages, bytes := p.room()
+	if messages == 0 {
+		// Another connection of the same owner may have acknowledged what fills the window.
+		page, err := st.Read(ctx, p.id, math.MaxUint64, 1, 1)
+		if err != nil {
+			return false, false, err
+		}
+		p.skip(page.Acknowledged)
+		if messages, bytes = p.room(); messages == 0 {
+			return false, false, nil
+		}
+	}
+	page, err := st.Read(ctx, p.id, p.next-1, min(messages, maxPage), min(bytes, maxFrameBytes))
+	if err != nil {
+		return false, false, err
+	}
+	p.skip(page.Acknowledged)
+	if len(page.Messages) == 0 {
+		return false, true, nil
+	}
+	size := 0
+	for i := range page.Messages {
+		size += len(page.Messages[i].Payload)
+	}
+	if size > bytes && p.unacknowledged() > 0 {
+		return false, false, nil // one that is larger than the rest of the window goes alone
+	}
+	return true, false, p.deliver(page.Messages, size)
+}
+
+// skip goes on above cursor: what is below was acknowledged, on this connection or another.
+func (p *push) skip(cursor uint64) {
+	p.mu.Lock()
+	p.forget(cursor)
+	p.mu.Unlock()
+	p.next = max(p.next, cursor+1)
+}
+
+func (p *push) deliver(messages []store.Delivery, size int) error {
+	m, err := deliverFrame(messages, size)
+	if err != nil {
+		return err
+	}
+	last := messages[len(messages)-1].Seq
+	p.mu.Lock() // before it is written: the acknowledgement may be back before the write returns
+	for i := range messages {
+		p.inFlight = append(p.inFlight, sentMessage{messages[i].Seq, uint32(len(messages[i].Payload))})
+	}
+	p.bytes += uint64(size)
+	p.sent = last
+	p.mu.Unlock()
+	p.next = last + 1
+	if p.q.group != "" {
+		if large := size > largeFrame; large != p.large {
+			p.large = large
+			p.stream.SetUrgency(map[bool]int{true: urgencyLarge, false: urgencyNormal}[large])
+		}
+	}
+	c := &p.l.s.counts
+	c.messages.Add(uint64(len(messages)))
+	c.bytes.Add(uint64(size))
+	c.frames.Add(1)
+	return p.stream.WriteMessage(m)
+}

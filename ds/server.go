@@ -1,0 +1,315 @@
+package ds
+
+import (
+	"context"
+	"math"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store"
+)
+
+// server is the service as one connection sees it. Its calls run one after the other, in the order in which they came; those that enqueue
+// take their place in that order and then wait for the disk together.
+type server struct {
+	s       *Service
+	session Session
+	owner   store.Identity
+	open    opener
+	sender  sender
+}
+
+var _ schemas.DeliveryService_Server = (*server)(nil)
+
+// Fetch returns the oldest payloads of all of the caller's queues.
+func (c *server) Fetch(ctx context.Context, call schemas.DeliveryService_fetch) error {
+	if err := c.s.begin(fetch); err != nil {
+		return err
+	}
+	key, err := call.Args().RecipientKey()
+	if err != nil {
+		return malformed(err)
+	}
+	if len(key) != 0 && len(key) != len(c.owner) {
+		return invalid("recipientKey of %d bytes, want 32 or none", len(key))
+	}
+	if len(key) != 0 && store.Identity(key) != c.owner {
+		return quicrpc.Errorf(quicrpc.CodeNotAuthorized, "recipientKey is not the caller's")
+	}
+	payloads, err := c.oldest(ctx)
+	if err != nil {
+		return c.s.failure(err)
+	}
+	results, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	list, err := results.NewPayloads(int32(len(payloads)))
+	if err != nil {
+		return err
+	}
+	for i, p := range payloads {
+		if err := list.Set(i, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldest reads queue after queue until a page is full.
+func (c *server) oldest(ctx context.Context) (payloads [][]byte, err error) {
+	left := maxPageBytes
+	for from, more := "", true; more && len(payloads) < maxFetch; {
+		var queues []store.QueueStatus
+		if queues, more, err = c.s.store.Queues(ctx, c.owner, from, maxQueues); err != nil {
+			return nil, err
+		}
+		for _, q := range queues {
+			from = q.Group + "\x00"
+			page, err := c.s.store.Read(ctx, store.QueueID{Owner: c.owner, Group: q.Group}, 0, maxFetch-len(payloads), left)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range page.Messages {
+				if len(m.Payload) > left && len(payloads) > 0 {
+					return payloads, nil
+				}
+				payloads = append(payloads, m.Payload)
+				left -= len(m.Payload)
+			}
+			if page.More || left < 1 || len(payloads) == maxFetch {
+				return payloads, nil
+			}
+		}
+	}
+	return payloads, nil
+}
+
+// FetchAfter returns messages of one of the caller's queues.
+func (c *server) FetchAfter(ctx context.Context, call schemas.DeliveryService_fetchAfter) error {
+	if err := c.s.begin(fetchAfter); err != nil {
+		return err
+	}
+	args := call.Args()
+	var cursor store.Cursor
+	at, err := args.Cursor()
+	if err == nil {
+		cursor, err = c.cursor(at)
+	}
+	if err != nil {
+		return malformed(err)
+	}
+	maxMessages, maxBytes := limit(args.MaxMessages(), maxPage), limit(args.MaxBytes(), maxPageBytes)
+	page, err := c.s.store.Read(ctx, cursor.Queue, cursor.Seq, maxMessages, maxBytes)
+	if err != nil {
+		return c.s.failure(err)
+	}
+	results, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	list, err := results.NewEnvelopes(int32(len(page.Messages)))
+	if err != nil {
+		return err
+	}
+	results.SetMore(page.More)
+	return setEnvelopes(list, page.Messages)
+}
+
+// limit is asked, or most if that is 0 or above it.
+func limit(asked uint32, most int) int {
+	if asked == 0 {
+		return most
+	}
+	return int(min(asked, uint32(most)))
+}
+
+// Queues lists the caller's queues that hold something.
+func (c *server) Queues(ctx context.Context, call schemas.DeliveryService_queues) error {
+	if err := c.s.begin(queues); err != nil {
+		return err
+	}
+	args := call.Args()
+	after, err := args.AfterGroupId()
+	if err != nil {
+		return malformed(err)
+	}
+	if len(after) > store.MaxGroup {
+		return invalid("group id of %d bytes, at most %d allowed", len(after), store.MaxGroup)
+	}
+	from := ""
+	if len(after) > 0 {
+		from = string(after) + "\x00"
+	}
+	found, more, err := c.s.store.Queues(ctx, c.owner, from, limit(args.Max(), maxQueues))
+	if err != nil {
+		return c.s.failure(err)
+	}
+	results, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	results.SetMore(more)
+	list, err := results.NewQueues(int32(len(found)))
+	if err != nil {
+		return err
+	}
+	for i, q := range found {
+		e := list.At(i)
+		e.SetAcknowledged(q.Acknowledged)
+		e.SetLast(q.Last)
+		e.SetMessages(q.Messages)
+		e.SetBytes(q.Bytes)
+		if err := e.SetGroupId([]byte(q.Group)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Acknowledge removes what is up to the cursors.
+func (c *server) Acknowledge(ctx context.Context, call schemas.DeliveryService_acknowledge) error {
+	if err := c.s.begin(acknowledge); err != nil {
+		return err
+	}
+	if err := c.session.WaitHandshake(ctx); err != nil {
+		return err
+	}
+	list, err := call.Args().Cursors()
+	if err != nil {
+		return malformed(err)
+	}
+	cursors, err := c.cursors(list, maxCursors)
+	if err != nil {
+		return err
+	}
+	if err := c.s.store.Acknowledge(ctx, cursors); err != nil {
+		return c.s.failure(err)
+	}
+	return nil
+}
+
+// Listen begins the push to the caller's connection.
+func (c *server) Listen(ctx context.Context, call schemas.DeliveryService_listen) error {
+	if err := c.s.begin(listen); err != nil {
+		return err
+	}
+	if err := c.session.WaitHandshake(ctx); err != nil {
+		return err
+	}
+	args := call.Args()
+	list, err := args.Cursors()
+	if err != nil {
+		return malformed(err)
+	}
+	cursors, err := c.cursors(list, maxListenCursors)
+	if err != nil {
+		return err
+	}
+	l := &c.s.limits
+	w := window{
+		messages: grant(args.WindowMessages(), l.WindowMessages, l.MaxWindowMessages),
+		bytes:    grant(args.WindowBytes(), l.WindowBytes, l.MaxWindowBytes),
+	}
+	if err := c.startListening(ctx, cursors, w); err != nil {
+		return err
+	}
+	results, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	results.SetWindowMessages(w.messages)
+	results.SetWindowBytes(w.bytes)
+	return nil
+}
+
+func (c *server) startListening(ctx context.Context, cursors []store.Cursor, w window) error {
+	s := c.s
+	l, err := newListener(s, c.session, c.owner, c.open, w)
+	if err != nil {
+		return s.failure(err)
+	}
+	s.mu.Lock()
+	closed, second := s.closed, s.listeners[c.session] != nil
+	if !closed && !second {
+		s.listeners[c.session] = l
+	}
+	s.mu.Unlock()
+	if closed || second {
+		l.discard()
+		if second {
+			return invalid("this connection listens already")
+		}
+		return quicrpc.Errorf(quicrpc.CodeUnavailable, "server is shutting down")
+	}
+	if err := c.acknowledgeKnown(ctx, cursors); err != nil {
+		l.discard()
+		return s.failure(err)
+	}
+	go l.run()
+	return nil
+}
+
+// acknowledgeKnown acknowledges the cursors but for those above the last stored message.
+func (c *server) acknowledgeKnown(ctx context.Context, cursors []store.Cursor) error {
+	known := cursors[:0]
+	for _, cursor := range cursors {
+		page, err := c.s.store.Read(ctx, cursor.Queue, math.MaxUint64, 1, 1)
+		if err != nil {
+			return err
+		}
+		if cursor.Seq > page.Acknowledged && cursor.Seq <= page.Last {
+			known = append(known, cursor)
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	return c.s.store.Acknowledge(ctx, known)
+}
+
+func (c *server) cursors(list schemas.Cursor_List, most int) ([]store.Cursor, error) {
+	if list.Len() > most {
+		return nil, invalid("%d cursors, at most %d allowed", list.Len(), most)
+	}
+	cursors := make([]store.Cursor, list.Len())
+	for i := range cursors {
+		var err error
+		if cursors[i], err = c.cursor(list.At(i)); err != nil {
+			return nil, malformed(err)
+		}
+	}
+	return cursors, nil
+}
+
+func (c *server) cursor(at schemas.Cursor) (store.Cursor, error) {
+	group, err := at.GroupId()
+	if err != nil {
+		return store.Cursor{}, err
+	}
+	if err := store.CheckGroup(string(group)); err != nil {
+		return store.Cursor{}, err
+	}
+	return store.Cursor{Queue: store.QueueID{Owner: c.owner, Group: string(group)}, Seq: at.Seq()}, nil
+}
+
+func setEnvelopes(list schemas.Envelope_List, messages []store.Delivery) error {
+	for i := range messages {
+		m, e := &messages[i], list.At(i)
+		e.SetSeq(m.Seq)
+		e.SetAcceptedAt(m.AcceptedAt.UnixMilli())
+		if err := e.SetId(m.ID[:]); err != nil {
+			return err
+		}
+		if err := e.SetPayload(m.Payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return quicrpc.Errorf(quicrpc.CodeInvalidArgument, format, args...)
+}
+
+func malformed(err error) error { return invalid("malformed call: %v", err) }

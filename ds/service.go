@@ -1,0 +1,179 @@
+package ds
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store"
+)
+
+// Session is the connection that a caller's calls come over; *quicrpc.ServerConn is one.
+type Session interface {
+	// Peer returns the caller's identity.
+	Peer() quicrpc.Peer
+	// Context is done when the connection is over.
+	Context() context.Context
+	// WaitHandshake waits until the calls cannot be a replay of 0-RTT data.
+	WaitHandshake(ctx context.Context) error
+	// OpenPush opens a PUSH stream to the caller.
+	OpenPush(ctx context.Context) (*quicrpc.PushStream, error)
+}
+
+// pushStream is what a listener needs of a *quicrpc.PushStream.
+type pushStream interface {
+	WriteMessage(*capnp.Message) error
+	ReadMessage() (*capnp.Message, error)
+	SetUrgency(int)
+	Cancel(quicrpc.StreamErrorCode)
+	Close() error
+}
+
+// opener opens PUSH streams on one connection.
+type opener func(context.Context) (pushStream, error)
+
+// Config makes a Service.
+type Config struct {
+	Store  store.Store
+	Logger *slog.Logger // default: discards
+	Limits Limits
+}
+
+// Service is the delivery service. Safe for concurrent use.
+type Service struct {
+	store  store.Store
+	log    *slog.Logger
+	limits Limits
+	calls  [len(methods)]atomic.Uint64
+	counts counts
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[Session]*listener
+}
+
+type counts struct {
+	streams, opened, messages, bytes, frames, acks, cut atomic.Uint64
+}
+
+// Stats are counters since New but for Listeners and Streams.
+type Stats struct {
+	Listeners, Streams uint64 // now
+	StreamsOpened      uint64
+	PushedMessages     uint64
+	PushedBytes        uint64 // of payload
+	PushedFrames       uint64
+	Acks               uint64 // on PUSH streams
+	StreamsCut         uint64 // not in good order: slow or hostile readers, failures
+}
+
+// New returns a service on cfg.Store, which stays the caller's.
+func New(cfg Config) *Service {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{store: cfg.Store, log: cfg.Logger, limits: cfg.Limits.withDefaults(), listeners: make(map[Session]*listener)}
+}
+
+// Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
+// Sessions are compared with ==.
+func (s *Service) Client(session Session) capnp.Client {
+	return s.client(session, func(ctx context.Context) (pushStream, error) { return session.OpenPush(ctx) })
+}
+
+func (s *Service) client(session Session, open opener) capnp.Client {
+	return capnp.Client(schemas.DeliveryService_ServerToClient(&server{s: s, session: session, owner: session.Peer(), open: open}))
+}
+
+// Closed ends what is done for session, whose connection is over, and waits for it.
+func (s *Service) Closed(session Session) {
+	s.mu.Lock()
+	l := s.listeners[session]
+	s.mu.Unlock()
+	if l != nil {
+		l.stop()
+	}
+}
+
+// Close ends all listeners, and makes later calls fail with unavailable.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*listener, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		l.cancel()
+		all = append(all, l)
+	}
+	s.mu.Unlock()
+	for _, l := range all {
+		l.stop()
+	}
+}
+
+// Stats returns counters; it does not block.
+func (s *Service) Stats() Stats {
+	s.mu.Lock()
+	listeners := len(s.listeners)
+	s.mu.Unlock()
+	c := &s.counts
+	return Stats{
+		Listeners: uint64(listeners), Streams: c.streams.Load(), StreamsOpened: c.opened.Load(), PushedMessages: c.messages.Load(),
+		PushedBytes: c.bytes.Load(), PushedFrames: c.frames.Load(), Acks: c.acks.Load(), StreamsCut: c.cut.Load(),
+	}
+}
+
+type method int
+
+const (
+	enqueue method = iota
+	fetch
+	enqueueMany
+	fetchAfter
+	queues
+	acknowledge
+	listen
+)
+
+var methods = [...]string{"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen"}
+
+// Calls counts the calls since New, by the method's name in the schema.
+func (s *Service) Calls() map[string]uint64 {
+	m := make(map[string]uint64, len(methods))
+	for i, name := range methods {
+		m[name] = s.calls[i].Load()
+	}
+	return m
+}
+
+// begin counts a call.
+func (s *Service) begin(m method) error {
+	s.calls[m].Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return quicrpc.Errorf(quicrpc.CodeUnavailable, "server is shutting down")
+	}
+	return nil
+}
+
+// failure says to the caller what the store said.
+func (s *Service) failure(err error) error {
+	switch {
+	case errors.Is(err, store.ErrBeyondLast):
+		return quicrpc.Errorf(quicrpc.CodeInvalidArgument, "cursor above the last stored message")
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrFailed), errors.Is(err, store.ErrClosed):
+		s.log.Warn("ds: store unavailable", "err", err)
+		return quicrpc.Errorf(quicrpc.CodeUnavailable, "storage unavailable")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return quicrpc.Errorf(quicrpc.CodeUnavailable, "the call took too long or was cancelled")
+	default:
+		s.log.Error("ds: store failed", "err", err)
+		return quicrpc.Errorf(quicrpc.CodeInternal, "storage error")
+	}
+}
