@@ -163,18 +163,18 @@ func (c *Conn) acceptLoop() {
 func (c *Conn) acceptStream(q *quic.Stream) {
 	s := newStream(q, c.limits.StallTimeout)
 	if se := s.acceptHeader(c.limits.HeaderTimeout, StreamPush); se != nil {
-		if !se.Remote {
-			c.log.Warn("stream cut", "code", se.Code.String(), "reason", se.Text)
-		}
+		s.refuse(se, c.cut)
 		return
 	}
-	p := newPush(c.q.Context(), s, c.limits.MaxMessage, c.limits.MaxAck, func(e *StreamError) {
-		c.log.Warn("stream cut", "code", e.Code.String(), "reason", e.Text)
-	})
+	p := newPush(c.q.Context(), s, c.limits.MaxMessage, c.limits.MaxAck, c.cut)
 	select {
 	case c.pushes <- p:
 	case <-p.ctx.Done():
 	}
+}
+
+func (c *Conn) cut(e *StreamError) {
+	c.log.Warn("stream cut", "code", e.Code.String(), "reason", e.Text)
 }
 
 // Close ends the connection and everything on it, and waits until no goroutine of it is left.

@@ -39,7 +39,7 @@ func newPush(ctx context.Context, s *stream, readLimit, writeLimit int, cut func
 	p.stop = context.AfterFunc(s.q.Context(), func() {
 		<-ready
 		if cause := context.Cause(s.q.Context()); !errors.Is(cause, quic.ErrStreamClosed) {
-			_ = p.end(streamFailure(cause)) // the peer does not read any more, or the connection is gone
+			p.end(streamFailure(cause), false) // the peer does not read any more, or the connection is gone
 		}
 	})
 	return p
@@ -104,7 +104,7 @@ func (p *PushStream) CloseWrite() error {
 
 // Cancel cuts both directions at once and tells the peer code. What was written may be lost. Later calls have no effect.
 func (p *PushStream) Cancel(code StreamErrorCode) {
-	_ = p.end(&StreamError{Code: code})
+	p.end(&StreamError{Code: code}, false)
 }
 
 // Close ends both directions: what was written arrives, and nothing more is read.
@@ -116,31 +116,28 @@ func (p *PushStream) Close() error {
 	return nil
 }
 
-// fail ends the stream for err, tells of it if it was the peer's behaviour, and returns why the stream is over: the first reason.
+// fail ends the stream for err and returns why the stream is over: the first reason.
 func (p *PushStream) fail(err error) error {
-	if p.end(err) {
-		var se *StreamError
-		if errors.As(err, &se) && !se.Remote && p.cut != nil {
-			p.cut(se)
-		}
-	}
+	p.end(err, true)
 	<-p.ctx.Done() // whoever came first is about to say why
 	return context.Cause(p.ctx)
 }
 
-// end reports whether it was this call that ended the stream.
-func (p *PushStream) end(err error) bool {
+// end cuts both directions, the first time; told says whether this is to be told as the peer's fault.
+func (p *PushStream) end(err error, told bool) {
 	if p.done.Swap(true) {
-		return false
+		return
 	}
 	p.release(err)
 	code := StreamErrNone
 	var se *StreamError
 	if errors.As(err, &se) && !se.Remote {
 		code = se.Code
+		if told && p.cut != nil {
+			p.cut(se)
+		}
 	}
 	p.s.abort(code)
-	return true
 }
 
 // endIfClosed ends the stream once both directions came to their orderly end.

@@ -198,6 +198,7 @@ func TestStatelessReset(t *testing.T) {
 	if took > 5*time.Second { // an idle timeout would take 30 s and more
 		t.Errorf("noticed only after %v", took)
 	}
+	await(t, c.Context().Done(), "the connection")
 	if !errors.Is(c.Err(), ErrPeerRestarted) {
 		t.Errorf("the connection ended with %v", c.Err())
 	}

@@ -1,6 +1,7 @@
 package quicrpc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -20,12 +21,10 @@ type RPC struct {
 
 func newRPC(c *Conn, s *stream) *RPC {
 	r := &RPC{conn: c}
-	r.t = newGuarded(c.Context(), s, newClientGuard(), nil, c.limits.MaxMessage, func(e *StreamError) {
-		c.log.Warn("stream cut", "code", e.Code.String(), "reason", e.Text)
-	})
+	r.t = newGuarded(c.Context(), s, newClientGuard(), nil, c.limits.MaxMessage, c.cut)
 	r.rc = rpc.NewConn(r.t, &rpc.Options{Logger: rpcLogger{c.log}})
-	// Not the caller's context: when that one ends, the bootstrap must not.
-	r.client = capnp.NewClient(newGate(r.rc.Bootstrap(r.t.ctx), c.limits.MaxCalls/2))
+	// Neither the caller's context, whose end must not end the bootstrap, nor the stream's, whose end would hide its reason.
+	r.client = capnp.NewClient(newGate(r.rc.Bootstrap(context.Background()), c.limits.MaxCalls/2))
 	return r
 }
 

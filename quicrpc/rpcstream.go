@@ -20,15 +20,12 @@ type rpcStream struct {
 func (c *ServerConn) serveStream(q *quic.Stream) {
 	l := &c.s.cfg.Limits
 	s := newStream(q, l.StallTimeout)
-	if se := s.acceptHeader(l.HeaderTimeout, StreamAS, StreamDS); se != nil {
-		if !se.Remote {
-			c.cut(s.typ, se)
-		}
-		return
+	se := s.acceptHeader(l.HeaderTimeout, StreamAS, StreamDS)
+	if se == nil {
+		se = c.takeRPCSlot()
 	}
-	if se := c.takeRPCSlot(); se != nil {
-		s.abort(se.Code)
-		c.cut(s.typ, se)
+	if se != nil {
+		s.refuse(se, func(e *StreamError) { c.cut(s.typ, e) })
 		return
 	}
 	defer c.releaseRPCSlot()
@@ -106,12 +103,12 @@ func (c *ServerConn) drain(ctx context.Context) {
 		pushes = append(pushes, p)
 	}
 	c.mu.Unlock()
-	for _, p := range pushes {
-		p.Cancel(StreamErrShuttingDown)
-	}
 	idle := make([]<-chan struct{}, len(rpcs))
 	for i, r := range rpcs {
 		idle[i] = r.guard.drain()
+	}
+	for _, p := range pushes {
+		p.Cancel(StreamErrShuttingDown)
 	}
 	for i, r := range rpcs {
 		select {

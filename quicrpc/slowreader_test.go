@@ -66,10 +66,10 @@ func TestUnreadRepliesBudget(t *testing.T) {
 // TestUnfinishedCalls: a client that reads its replies, but never finishes a call, makes the server keep them.
 func TestUnfinishedCalls(t *testing.T) {
 	log, logged := newLog()
-	s := startServer(t, ServerConfig{Logger: log, Limits: Limits{MaxCalls: 1000, MaxUnfinished: 500}})
+	s := startServer(t, ServerConfig{Logger: log, Limits: Limits{MaxCalls: 1000, MaxUnfinished: 500, ReplyMemory: 64 << 20}})
 	st := rawStream(t, dialRaw(t, s), header(wire(bootstrapMsg(0))...))
 	go func() {
-		for i := uint32(1); i <= 600; i++ {
+		for i := uint32(1); i <= 1501; i++ { // at most 1,000 of them are under way when the last one comes, so 500 are unfinished
 			if _, err := st.Write(wire(echoCall(i, 100))); err != nil {
 				return
 			}

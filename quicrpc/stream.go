@@ -120,7 +120,7 @@ func (s *stream) abort(code StreamErrorCode) {
 }
 
 // acceptHeader reads the header of a stream that the peer opened, within timeout, and keeps its type in s.typ. If that is none of want, or
-// the header fails, the stream is aborted, and the result says why.
+// the header fails, the result says why, and the caller must refuse the stream.
 func (s *stream) acceptHeader(timeout time.Duration, want ...StreamType) *StreamError {
 	_ = s.q.SetReadDeadline(time.Now().Add(timeout))
 	t, err := readHeader(s.r)
@@ -137,10 +137,15 @@ func (s *stream) acceptHeader(timeout time.Duration, want ...StreamType) *Stream
 	case !errors.As(streamFailure(err), &se):
 		se = &StreamError{Code: StreamErrNone, Remote: true, Err: err} // the connection is gone
 	}
+	return se
+}
+
+// refuse aborts the stream for se. cut, which logs it, comes first, so that who sees the end finds the record.
+func (s *stream) refuse(se *StreamError, cut func(*StreamError)) {
 	if se.Remote {
 		s.abort(StreamErrNone)
-	} else {
-		s.abort(se.Code)
+		return
 	}
-	return se
+	cut(se)
+	s.abort(se.Code)
 }
