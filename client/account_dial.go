@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"quicnprotochat/certs"
+	"quicnprotochat/quicrpc"
 )
 
 // DialOptions say where and how to connect; zero values: the account's own server, its pin or first use.
@@ -21,6 +23,9 @@ type DialOptions struct {
 	Roots *x509.CertPool
 	// Early sends calls without effect in 0-RTT when a ticket is there.
 	Early bool
+	// KeepAlive is the time between packets that keep the connection alive, and so the time after which a server that was restarted is
+	// noticed by a client that has nothing to send; 0: the default of quicrpc.
+	KeepAlive time.Duration
 	// FirstUse, if not nil, is told the pin of a server that was not known before.
 	FirstUse func(addr string, pin certs.Pin)
 }
@@ -44,7 +49,11 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 	if opts.Pin != nil {
 		trust.Pin = opts.Pin
 	}
-	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Early: opts.Early, Logger: a.log})
+	limits := quicrpc.DefaultClientLimits()
+	if opts.KeepAlive != 0 {
+		limits.KeepAlive = opts.KeepAlive
+	}
+	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Early: opts.Early, Limits: &limits, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (c *ticketCache) Get(string) (*tls.ClientSessionState, bool) {
 	if err != nil || len(data) < 2 {
 		return nil, false
 	}
-	defer clear(data)
+	// ParseSessionState keeps slices of data: it is not to be wiped here.
 	n := int(data[0])<<8 | int(data[1])
 	if len(data) < 2+n {
 		return nil, false

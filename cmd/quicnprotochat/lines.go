@@ -1,0 +1,28 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"quicnprotochat/client"
+)
+
+// readLines reads messages, one a line, empty lines left out. A line that cannot be sent is an error before anything is sent.
+func readLines(r io.Reader) (lines [][]byte, err error) {
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 64<<10), client.MaxText+1)
+	for sc.Scan() {
+		if len(sc.Bytes()) > 0 {
+			lines = append(lines, append([]byte(nil), sc.Bytes()...))
+		}
+	}
+	if errors.Is(sc.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("%w: line %d", client.ErrTooLarge, len(lines)+1)
+	}
+	if sc.Err() == nil && len(lines) == 0 {
+		return nil, fmt.Errorf("%w: no message", errUsage)
+	}
+	return lines, sc.Err()
+}

@@ -1,0 +1,207 @@
+// Package daemon puts the rooms together: one UDP socket (quicrpc), the services behind its streams (as, ds), and the store under them.
+// cmd/quicnprotochatd runs it; tests run it in their own process.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	capnp "capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/as"
+	"quicnprotochat/certs"
+	"quicnprotochat/ds"
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/store"
+	"quicnprotochat/store/pebble"
+)
+
+// ErrConfig says that the configuration cannot be used.
+var ErrConfig = errors.New("bad configuration")
+
+// ErrListen says that the UDP socket cannot be had.
+var ErrListen = errors.New("cannot listen")
+
+// Config is all that a daemon needs; see the flags of quicnprotochatd.
+type Config struct {
+	// Listen is the UDP address, host:port; port 0 takes a free one. Ignored when Socket is given.
+	Listen string
+	// Socket, if not nil, is used in place of a new one (systemd's). The daemon closes it.
+	Socket net.PacketConn
+	// DataDir holds everything that must outlive the process. It is made with mode 0700.
+	DataDir string
+	// CertFile and KeyFile are PEM files; both empty: the daemon's own certificate, made at the first start.
+	CertFile, KeyFile string
+	// Limits of the transport; nil: quicrpc.DefaultLimits.
+	Limits *quicrpc.Limits
+	// Version is what clients are told.
+	Version string
+	// Logger must not be nil.
+	Logger *slog.Logger
+}
+
+// Daemon is a running server. Its methods are safe for concurrent use.
+type Daemon struct {
+	server *quicrpc.Server
+	store  store.Store
+	as     *as.Service
+	ds     *ds.Service
+	pin    certs.Pin
+	log    *slog.Logger
+}
+
+// Start opens the data directory and the socket. What it returns does not serve yet: call Serve. Errors: ErrConfig, ErrListen, those of
+// package store (store.ErrLocked when another process has the directory).
+func Start(cfg Config) (*Daemon, error) {
+	if cfg.DataDir == "" {
+		return nil, fmt.Errorf("%w: no data directory", ErrConfig)
+	}
+	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
+		return nil, fmt.Errorf("%w: a certificate file and a key file go together", ErrConfig)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	cert, err := serverCertificate(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	keys, err := quicrpc.LoadKeys(filepath.Join(cfg.DataDir, "keys"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	st, err := pebble.Open(filepath.Join(cfg.DataDir, "store"), pebble.Options{Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{store: st, pin: cert.Pin(), log: cfg.Logger}
+	if err := d.listen(cfg, cert, keys); err != nil {
+		st.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func serverCertificate(cfg Config) (*certs.ServerCertificate, error) {
+	if cfg.CertFile != "" {
+		return certs.ServerCertificateFiles(cfg.CertFile, cfg.KeyFile)
+	}
+	return certs.OwnServerCertificate(cfg.DataDir)
+}
+
+func (d *Daemon) listen(cfg Config, cert *certs.ServerCertificate, keys *quicrpc.Keys) error {
+	limits := quicrpc.DefaultLimits()
+	if cfg.Limits != nil {
+		limits = *cfg.Limits
+	}
+	d.as = as.New(as.Config{Store: d.store, Logger: cfg.Logger, Info: as.Info{
+		Name: "quicnprotochat", Version: cfg.Version, MaxCallBytes: uint32(limits.MaxMessage)}})
+	d.ds = ds.New(ds.Config{Store: d.store, Logger: cfg.Logger})
+	conf := quicrpc.ServerConfig{TLS: certs.ServerTLS(cert), Keys: keys, Limits: limits, Logger: cfg.Logger, Handler: d}
+	var err error
+	if cfg.Socket != nil {
+		d.server, err = quicrpc.NewServer(cfg.Socket, conf)
+	} else {
+		d.server, err = quicrpc.Listen(cfg.Listen, conf)
+	}
+	if err != nil {
+		d.closeServices()
+		return fmt.Errorf("%w: %w", ErrListen, err)
+	}
+	return nil
+}
+
+// Bootstrap gives each stream the service that its type names, seen by the connection's peer.
+func (d *Daemon) Bootstrap(c *quicrpc.ServerConn, t quicrpc.StreamType) (capnp.Client, error) {
+	switch t {
+	case quicrpc.StreamAS:
+		return d.as.Client(c), nil
+	case quicrpc.StreamDS:
+		return d.ds.Client(c), nil
+	default:
+		return capnp.Client{}, fmt.Errorf("no service on stream type %d", t)
+	}
+}
+
+// Closed forgets what was kept for a connection.
+func (d *Daemon) Closed(c *quicrpc.ServerConn) { d.ds.Closed(c) }
+
+// Addr is the address of the socket.
+func (d *Daemon) Addr() net.Addr { return d.server.Addr() }
+
+// Pin is the server's pin, for those who compare it out of band.
+func (d *Daemon) Pin() certs.Pin { return d.pin }
+
+// Calls counts the calls to the delivery service since the start, by method.
+func (d *Daemon) Calls() map[string]uint64 { return d.ds.Calls() }
+
+// Serve serves until ctx ends or the socket fails, then shuts down within grace: stops accepting, tells the clients, lets calls
+// under way finish, closes the store. It returns nil after an orderly end.
+func (d *Daemon) Serve(ctx context.Context, grace time.Duration) error {
+	failed := make(chan error, 1)
+	serveCtx, stop := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	background.Go(func() { d.sweep(serveCtx) })
+	defer background.Wait()
+	defer stop()
+	go func() { failed <- d.server.Serve(serveCtx) }()
+	var err error
+	served := false
+	select {
+	case err = <-failed:
+		served = true
+	case <-d.store.Failed():
+		err = store.ErrFailed // it acknowledges nothing more: better to end, and to be started again, than to refuse for ever
+	case <-ctx.Done():
+	}
+	graceCtx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if serr := d.server.Shutdown(graceCtx); serr != nil {
+		d.log.Warn("shutdown did not finish in time", "err", serr)
+	}
+	if !served {
+		<-failed
+	}
+	stop()
+	background.Wait()
+	d.closeServices()
+	return errors.Join(err, d.store.Close())
+}
+
+const (
+	// sweepEvery and sweepBudget bound the work of removing what has expired: so many things at a time.
+	sweepEvery  = time.Minute
+	sweepBudget = 1000
+)
+
+// sweep removes what has expired, a little at a time, until ctx ends.
+func (d *Daemon) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for more := true; more && ctx.Err() == nil; {
+			res, err := d.store.Sweep(ctx, sweepBudget)
+			if err != nil && ctx.Err() == nil {
+				d.log.Warn("sweep", "err", err)
+			}
+			more = err == nil && res.More
+		}
+	}
+}
+
+func (d *Daemon) closeServices() {
+	d.ds.Close()
+	d.as.Close()
+}
