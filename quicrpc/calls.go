@@ -2,7 +2,6 @@ package quicrpc
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
@@ -14,9 +13,9 @@ type served struct {
 	inner   capnp.Client // owned
 	timeout time.Duration
 	t       *guarded
-	log     *slog.Logger
 	began   func() // count calls
 	ended   func()
+	failed  func(method string, err error) // told of an error that the peer is not told
 
 	calls counter // calls whose method has not returned
 }
@@ -66,7 +65,7 @@ func (r *returner) PrepareReturn(err error) {
 	if err != nil {
 		e, unexpected := exception(err)
 		if unexpected {
-			r.s.log.Error("call failed", "method", r.method.String(), "err", err)
+			r.s.failed(r.method.String(), err)
 		}
 		r.Returner.PrepareReturn(e)
 		return

@@ -34,8 +34,8 @@ func TestCallAndState(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := callEcho(testContext(t), r, nil); err == nil {
-		t.Fatal("a call succeeded after Close")
+	if _, err := callEcho(testContext(t), r, nil); !errors.Is(err, ErrClosed) {
+		t.Fatalf("a call after Close: %v", err)
 	}
 }
 
@@ -74,5 +74,41 @@ func TestUnknownMethod(t *testing.T) {
 	defer release()
 	if _, err := f.Struct(); !errors.Is(r.Err(err), ErrUnimplemented) {
 		t.Fatalf("got %v", r.Err(err))
+	}
+}
+
+// TestMessageSizes: a call and a reply above the limit fail alone; the stream goes on.
+func TestMessageSizes(t *testing.T) {
+	s := startServer(t, ServerConfig{Limits: Limits{MaxMessage: 64 << 10}})
+	r, _ := bootstrap(t, dial(t, s, ClientConfig{Limits: Limits{MaxMessage: 128 << 10}}))
+	if _, err := callEcho(testContext(t), r, make([]byte, 200<<10)); !errors.Is(err, ErrMessageSize) {
+		t.Errorf("a call above the client's limit: %v", err)
+	}
+	if _, err := callEcho(testContext(t), r, make([]byte, 10)); err != nil {
+		t.Errorf("the call after it: %v", err)
+	}
+	r, _ = bootstrap(t, dial(t, s, ClientConfig{Limits: Limits{MaxMessage: 128 << 10}}))
+	if _, err := callEcho(testContext(t), r, make([]byte, 100<<10)); !errors.Is(err, StreamErrTooLarge) {
+		t.Errorf("a call above the server's limit: %v", err)
+	}
+}
+
+// TestReplyTooLarge: a service's reply that its caller could not read becomes an exception.
+func TestReplyTooLarge(t *testing.T) {
+	h := newTestHandler()
+	h.echo.call = func(_ context.Context, c schemas.AuthenticationService_fetchKeyPackage) error {
+		r, err := c.AllocResults()
+		if err != nil {
+			return err
+		}
+		return r.SetPackage(make([]byte, 2<<20))
+	}
+	s := startServer(t, ServerConfig{Handler: h})
+	r, _ := bootstrap(t, dial(t, s, ClientConfig{}))
+	if err := callFetch(testContext(t), r); !errors.Is(err, ErrInternal) || err.Error() != "[internal] the reply is too large" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := callEcho(testContext(t), r, nil); err != nil {
+		t.Errorf("the call after it: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package quicrpc
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ const (
 	cutLogEvery = 100 * time.Millisecond
 )
 
-// A cutLog logs why a stream or connection was cut, at a bounded rate, and counts all. Safe for concurrent use.
+// A cutLog logs what peers bring about (a stream or connection cut, a call failed), at a bounded rate, and counts all. Safe for concurrent use.
 type cutLog struct {
 	log *slog.Logger
 
@@ -27,8 +28,12 @@ func newCutLog(log *slog.Logger) *cutLog {
 	return &cutLog{log: log, room: cutLogBurst, refilled: time.Now(), counts: make(map[string]uint64)}
 }
 
-// cut logs msg ("stream cut", "connection cut") with code and attrs.
+// cut logs msg ("stream cut", "connection cut") with code, reason and attrs, as a warning.
 func (c *cutLog) cut(msg, code, reason string, attrs ...any) {
+	c.record(slog.LevelWarn, msg, code, reason, attrs...)
+}
+
+func (c *cutLog) record(level slog.Level, msg, code, reason string, attrs ...any) {
 	c.mu.Lock()
 	c.counts[code]++
 	now := time.Now()
@@ -50,7 +55,7 @@ func (c *cutLog) cut(msg, code, reason string, attrs ...any) {
 	if suppressed > 0 {
 		attrs = append(attrs, "suppressed", suppressed)
 	}
-	c.log.Warn(msg, attrs...)
+	c.log.Log(context.Background(), level, msg, attrs...)
 }
 
 func (c *cutLog) snapshot() map[string]uint64 {

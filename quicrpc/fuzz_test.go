@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -192,7 +191,7 @@ func FuzzServerStream(f *testing.F) {
 		tr := newGuarded(context.Background(), s, newServerGuard(64, 128), newAccount(all, limits), 64<<10, func(*StreamError) {})
 		hook := &served{
 			inner: capnp.Client(schemas.AuthenticationService_ServerToClient(service)), timeout: time.Second, t: tr,
-			log: slog.New(slog.DiscardHandler), began: func() {}, ended: func() {},
+			began: func() {}, ended: func() {}, failed: func(string, error) {},
 		}
 		rc := rpc.NewConn(tr, &rpc.Options{BootstrapClient: capnp.NewClient(hook)})
 		await(t, rc.Done(), "the RPC connection")

@@ -50,11 +50,25 @@ func (r *RPC) Err(err error) error {
 		return nil
 	}
 	err = FromRPC(err)
-	var lost *ConnError
-	if cause := r.t.err(); cause != nil && errors.As(err, &lost) && lost.Code == ConnErrLost {
-		return overReason(r.conn, cause)
+	cause := r.t.err()
+	if cause == nil {
+		return err
 	}
-	return err
+	var (
+		re *RPCError
+		se *StreamError
+		ce *ConnError
+	)
+	switch {
+	case errors.As(err, &re) && re.Code == CodeInternal && errors.Is(cause, ErrClosed): // "call on released client" and the like
+		return ErrClosed
+	case errors.As(err, &ce) && ce.Code == ConnErrLost:
+		return overReason(r.conn, cause)
+	case errors.As(err, &re), errors.As(err, &se), errors.As(err, &ce), errors.Is(err, ErrMessageSize), errors.Is(err, ErrEarlyRejected),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	return overReason(r.conn, cause)
 }
 
 // overReason words why a stream is over. The connection's reason counts more than the stream's, which follows from it.

@@ -2,6 +2,8 @@ package quicrpc
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
@@ -31,12 +33,18 @@ func (c *ServerConn) serveStream(q *quic.Stream) {
 	defer c.releaseRPCSlot()
 	client, err := c.s.cfg.Handler.Bootstrap(c, s.typ)
 	if err != nil || !client.IsValid() {
-		c.s.cfg.Logger.Error("stream refused", "stream", s.typ.String(), "peer", shortPeer(c.peer), "err", err)
+		c.internal("stream refused", fmt.Sprint(err), "stream", s.typ.String())
 		client.Release()
 		s.abort(StreamErrInternal)
 		return
 	}
 	c.serveRPC(s, client)
+}
+
+// internal logs a failure of our own.
+func (c *ServerConn) internal(msg, reason string, attrs ...any) {
+	attrs = append(attrs, "peer", shortPeer(c.peer), "remote", c.q.RemoteAddr().String())
+	c.s.cuts.record(slog.LevelError, msg, string(CodeInternal), reason, attrs...)
 }
 
 func (c *ServerConn) takeRPCSlot() *StreamError {
@@ -67,9 +75,9 @@ func (c *ServerConn) serveRPC(s *stream, client capnp.Client) {
 	r := &rpcStream{s: s, guard: newServerGuard(l.MaxCalls, l.MaxUnfinished), done: make(chan struct{})}
 	defer close(r.done)
 	t := newGuarded(c.q.Context(), s, r.guard, c.acct, l.MaxMessage, func(e *StreamError) { c.cut(s.typ, e) })
-	log := c.s.cfg.Logger
 	service := &served{
-		inner: client, timeout: l.CallTimeout, t: t, log: log.With("stream", s.typ.String(), "peer", shortPeer(c.peer)),
+		inner: client, timeout: l.CallTimeout, t: t,
+		failed: func(method string, err error) { c.internal("call failed", err.Error(), "method", method) },
 		began: func() { c.s.counts.calls.Add(1); c.s.counts.callsOpen.Add(1) },
 		ended: func() { c.s.counts.callsOpen.Add(-1) },
 	}
@@ -80,7 +88,7 @@ func (c *ServerConn) serveRPC(s *stream, client capnp.Client) {
 	if draining {
 		r.guard.drain()
 	}
-	rc := rpc.NewConn(t, &rpc.Options{BootstrapClient: capnp.NewClient(service), Logger: rpcLogger{log}})
+	rc := rpc.NewConn(t, &rpc.Options{BootstrapClient: capnp.NewClient(service), Logger: rpcLogger{c.s.cfg.Logger}})
 	<-rc.Done()
 	_ = rc.Close()
 	<-service.calls.atZero()
