@@ -153,14 +153,32 @@ func (s ecdsaScheme) wrap(k *ecdsa.PrivateKey) (*SignatureKey, error) {
 	}}, nil
 }
 
-func (s ecdsaScheme) check(pub []byte) error {
-	if _, err := ecdsa.ParseUncompressedPublicKey(s.curve, pub); err != nil {
-		return fmt.Errorf("%w: %v", ErrKey, err)
+// public parses a public key. R §5.1.1 asks for uncompressed points, which is
+// what we write; compressed ones are understood, because some implementations
+// send them (ts-mls 1.6.4).
+func (s ecdsaScheme) public(pub []byte) (*ecdsa.PublicKey, error) {
+	if len(pub) == s.size+1 && (pub[0] == 2 || pub[0] == 3) {
+		x, y := elliptic.UnmarshalCompressed(s.curve, pub)
+		if x == nil {
+			return nil, fmt.Errorf("%w: not a point of the curve", ErrKey)
+		}
+		pub = append([]byte{4}, make([]byte, 2*s.size)...)
+		x.FillBytes(pub[1 : 1+s.size])
+		y.FillBytes(pub[1+s.size:])
 	}
-	return nil
+	k, err := ecdsa.ParseUncompressedPublicKey(s.curve, pub)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrKey, err)
+	}
+	return k, nil
+}
+
+func (s ecdsaScheme) check(pub []byte) error {
+	_, err := s.public(pub)
+	return err
 }
 
 func (s ecdsaScheme) verify(pub, message, sig []byte) bool {
-	k, err := ecdsa.ParseUncompressedPublicKey(s.curve, pub)
+	k, err := s.public(pub)
 	return err == nil && ecdsa.VerifyASN1(k, s.digest(message), sig)
 }
