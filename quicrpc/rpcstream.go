@@ -78,8 +78,8 @@ func (c *ServerConn) serveRPC(s *stream, client capnp.Client) {
 	service := &served{
 		inner: client, timeout: l.CallTimeout, t: t,
 		failed: func(method string, err error) { c.internal("call failed", err.Error(), "method", method) },
-		began: func() { c.s.counts.calls.Add(1); c.s.counts.callsOpen.Add(1) },
-		ended: func() { c.s.counts.callsOpen.Add(-1) },
+		began:  func() { c.s.counts.calls.Add(1); c.s.counts.callsOpen.Add(1) },
+		ended:  func() { c.s.counts.callsOpen.Add(-1) },
 	}
 	c.mu.Lock()
 	c.rpcs[r] = struct{}{}
