@@ -32,6 +32,7 @@ type conn struct {
 	maxOpen int
 	urgency map[string]int
 	streams chan *stream // that the client has to accept
+	onClose func()       // called when the service closes a stream in good order
 }
 
 func newConn(peer byte) *conn {
@@ -146,6 +147,9 @@ func (s *stream) Cancel(code quicrpc.StreamErrorCode) {
 }
 
 func (s *stream) Close() error {
+	if s.c.onClose != nil {
+		s.c.onClose()
+	}
 	s.fin.Do(func() { close(s.over); s.end() })
 	return nil
 }

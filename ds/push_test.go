@@ -91,6 +91,35 @@ func TestBacklogThenLive(t *testing.T) {
 	})
 }
 
+// TestNewsWhileClosing: what arrives between the decision to close an idle stream and its end is not forgotten.
+func TestNewsWhileClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := start(Limits{}), newConn(1)
+		q := queueOf(c, "g")
+		f.put(t, q, size(1))
+		f.listen(t, c, 0, 0)
+		defer f.end(c)
+		for n := uint64(1); n < 5; n++ {
+			c.onClose = func() {
+				c.onClose = nil
+				f.put(t, q, size(1))
+				time.Sleep(time.Second) // the listener hears of it meanwhile
+			}
+			s, _, after := c.accept(t)
+			if after != n-1 {
+				t.Fatalf("opened after %d, want %d", after, n-1)
+			}
+			expect(t, s, n, n)
+			if err := s.ack(n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.deliver(); err != io.EOF {
+				t.Fatalf("%v, want the stream's end", err)
+			}
+		}
+	})
+}
+
 func TestWindowMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := start(Limits{}), newConn(1)
