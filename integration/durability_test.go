@@ -12,6 +12,7 @@ import (
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
+	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
 
@@ -27,6 +28,13 @@ func rounds(t *testing.T) int {
 		return n
 	}
 	return 20
+}
+
+// alert makes a client notice soon that its server has died.
+func alert() *quicrpc.Limits {
+	l := quicrpc.DefaultClientLimits()
+	l.KeepAlive, l.IdleTimeout, l.HandshakeTimeout = 200*time.Millisecond, 3*time.Second, time.Second
+	return &l
 }
 
 // numberedSender submits 0, 1, 2, ... in batches, each until it is acknowledged, with the same ids at each attempt.
@@ -64,7 +72,7 @@ func (n *numberedSender) run(ctx context.Context, t *testing.T, addr string, fro
 		for {
 			var err error
 			if s == nil {
-				s, err = client.Dial(ctx, client.Config{Addr: addr, Key: from.key})
+				s, err = client.Dial(ctx, client.Config{Addr: addr, Key: from.key, Limits: alert()})
 			}
 			if err == nil {
 				var out [][]client.Outcome
@@ -105,7 +113,7 @@ type checkingReader struct {
 
 func (r *checkingReader) run(ctx context.Context, t *testing.T, addr string, who *person) {
 	for ctx.Err() == nil {
-		s, err := client.Dial(ctx, client.Config{Addr: addr, Key: who.key})
+		s, err := client.Dial(ctx, client.Config{Addr: addr, Key: who.key, Limits: alert()})
 		if err != nil {
 			continue
 		}
