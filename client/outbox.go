@@ -17,8 +17,10 @@ const (
 	// maxFlush bounds what goes into one call: messages, and bytes of payload.
 	maxFlush      = 64
 	maxFlushBytes = 512 << 10
-	// maxRecipients is the most recipients that go into one call; the protocol's promise to a client that has not asked.
+	// maxRecipients is the most recipients that go into one call, and maxStored the most bytes of payload times recipients: the
+	// protocol's promises to a client that has not asked.
 	maxRecipients = 1024
+	maxStored     = 64 << 20
 )
 
 // outboxRecord is a message that was decided upon, and perhaps not yet accepted by the server. Its id stays the same however often
@@ -72,7 +74,7 @@ func (a *Account) Flush(ctx context.Context, s *Session) error {
 // nextBatch reads the head of the outbox. A commit ends a batch: it is merged before anything later goes.
 func (a *Account) nextBatch() (batch []pendingEntry, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
-		b, bytes, recipients := tx.Bucket(bucketOutbox), 0, 0
+		b, bytes, recipients, stored := tx.Bucket(bucketOutbox), 0, 0, 0
 		c := b.Cursor()
 		for k, _ := c.First(); k != nil && len(batch) < maxFlush; k, _ = c.Next() {
 			e := pendingEntry{key: append([]byte(nil), k...)}
@@ -81,7 +83,8 @@ func (a *Account) nextBatch() (batch []pendingEntry, err error) {
 			}
 			bytes += len(e.rec.Payload)
 			recipients += len(e.rec.Recipients)
-			if len(batch) > 0 && (bytes > maxFlushBytes || recipients > maxRecipients) {
+			stored += len(e.rec.Recipients) * len(e.rec.Payload)
+			if len(batch) > 0 && (bytes > maxFlushBytes || recipients > maxRecipients || stored > maxStored) {
 				return nil
 			}
 			batch = append(batch, e)
@@ -99,7 +102,7 @@ func (a *Account) flushBatch(ctx context.Context, s *Session, batch []pendingEnt
 	var subs []Submission
 	for _, e := range batch {
 		if len(e.rec.Recipients) > 0 {
-			n := min(len(e.rec.Recipients), maxRecipients)
+			n := min(len(e.rec.Recipients), maxRecipients, maxStored/max(1, len(e.rec.Payload)))
 			subs = append(subs, Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.rec.Recipients[:n]})
 		}
 	}

@@ -23,7 +23,8 @@ interface DeliveryService {
 
   enqueueMany @2 (submissions :List(Submission)) -> (results :List(SubmissionResult));
   # Stores 1 to maxBatch submissions, in order, with a result for each; all that is reported stored is on disk.
-  # Errors: invalidArgument (empty, too many, a field of a wrong size), tooLarge: then nothing is stored. unavailable (disk): part may be
+  # Errors: invalidArgument (empty, too many, a field of a wrong size), tooLarge (a payload, or payload bytes times recipients above 64 MiB in
+  # all): then nothing is stored. unavailable (disk): part may be
   # stored; repeating with the same ids is safe.
 
   fetchAfter @3 (cursor :Env.Cursor, maxMessages :UInt32, maxBytes :UInt32) -> (envelopes :List(Env.Envelope), more :Bool);
