@@ -31,6 +31,21 @@ func (c *ticketCache) Put(key string, s *tls.ClientSessionState) {
 	}
 }
 
+// visit makes one connection with conf and waits for the ticket in cache, so that the next connection can resume it.
+func visit(t *testing.T, s *Server, conf *tls.Config, cache *ticketCache) {
+	t.Helper()
+	c := dial(t, s, ClientConfig{TLS: conf, Early: true})
+	r, _ := bootstrap(t, c)
+	if _, err := callEcho(testContext(t), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-cache.put
+	if st := c.State(); st.Resumed || st.Used0RTT {
+		t.Fatalf("the first connection: resumed %v, 0-RTT %v", st.Resumed, st.Used0RTT)
+	}
+	c.Close()
+}
+
 // TestEarlyDataAfterRestart: a server with kept keys answers what needs no handshake in 0-RTT, right after its restart, and what has an effect
 // only when the handshake is complete.
 func TestEarlyDataAfterRestart(t *testing.T) {
@@ -46,33 +61,17 @@ func TestEarlyDataAfterRestart(t *testing.T) {
 	conf, peer := clientTLS(t)
 	cache := newTicketCache()
 	conf.ClientSessionCache = cache
-
 	first := start(newTestHandler())
-	c := dial(t, first, ClientConfig{TLS: conf, Early: true})
-	r, _ := bootstrap(t, c)
-	if _, err := callEcho(testContext(t), r, nil); err != nil {
-		t.Fatal(err)
-	}
-	<-cache.put
-	if st := c.State(); st.Resumed || st.Used0RTT {
-		t.Fatalf("the first connection: %+v", st)
-	}
-	c.Close()
+	visit(t, first, conf, cache)
 	if err := first.Shutdown(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
 
 	h := newTestHandler()
-	began, effect := make(chan bool, 1), make(chan struct{}, 1)
-	var sc *ServerConn
+	began, effect := make(chan *ServerConn, 1), make(chan struct{}, 1)
 	h.echo.call = func(ctx context.Context, _ schemas.AuthenticationService_fetchKeyPackage) error {
-		sc = <-h.conns
-		select {
-		case <-sc.HandshakeComplete():
-			began <- true
-		default:
-			began <- false
-		}
+		sc := <-h.conns
+		began <- sc
 		if err := sc.WaitHandshake(ctx); err != nil {
 			return err
 		}
@@ -81,29 +80,26 @@ func TestEarlyDataAfterRestart(t *testing.T) {
 	}
 	second := start(h)
 	line := newProxy(t, second.Addr()) // nothing of the server reaches the client yet: the handshake cannot complete
-	ctx := testContext(t)
-	c, err := Dial(ctx, line.LocalAddr().String(), ClientConfig{TLS: conf, Early: true})
+	c, err := Dial(testContext(t), line.LocalAddr().String(), ClientConfig{TLS: conf, Early: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	r, _ = bootstrap(t, c)
+	r, _ := bootstrap(t, c)
 	answered := make(chan error, 1)
-	go func() { answered <- callFetch(ctx, r) }()
-	if complete := <-began; complete {
-		t.Fatal("the handshake was complete before the call began")
-	}
+	go func() { answered <- callFetch(testContext(t), r) }()
+	sc := <-began
 	if sc.Peer() != peer {
 		t.Fatal("another peer in 0-RTT")
 	}
-	select {
-	case <-effect:
-		t.Fatal("the call had its effect before the handshake")
-	default:
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := sc.WaitHandshake(ctx); !errors.Is(err, context.DeadlineExceeded) || len(effect) != 0 {
+		t.Fatalf("before the handshake: WaitHandshake gives %v, %d effects", err, len(effect))
 	}
 	line.open()
-	if err := <-answered; err != nil {
-		t.Fatal(err)
+	if err := <-answered; err != nil || len(effect) != 1 {
+		t.Fatalf("the call: %v, %d effects", err, len(effect))
 	}
 	if st := c.State(); !st.Resumed || !st.Used0RTT {
 		t.Fatalf("the second connection: resumed %v, 0-RTT %v", st.Resumed, st.Used0RTT)
@@ -119,9 +115,7 @@ func TestEarlyDataRejected(t *testing.T) {
 	conf, _ := clientTLS(t)
 	cache := newTicketCache()
 	conf.ClientSessionCache = cache
-	c := dial(t, startServer(t, ServerConfig{TLS: cert}), ClientConfig{TLS: conf})
-	<-cache.put
-	c.Close()
+	visit(t, startServer(t, ServerConfig{TLS: cert}), conf, cache)
 
 	second := startServer(t, ServerConfig{TLS: cert})
 	line := newProxy(t, second.Addr())
