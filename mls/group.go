@@ -238,11 +238,17 @@ func NewGroup(groupID []byte, id *Identity, opts GroupOptions) (*Group, error) {
 	if err != nil {
 		return nil, op("new group", err)
 	}
-	bundle, err := NewKeyPackage(id, KeyPackageOptions{LeafOptions: opts.Leaf, Now: opts.now()})
+	key, err := s.GenerateKey()
 	if err != nil {
-		return nil, err
+		return nil, op("new group", err)
 	}
-	leaf := bundle.pkg.Leaf.Detach()
+	leaf := opts.Leaf.newLeaf(id)
+	leaf.EncryptionKey = key.Public()
+	setLifetime(leaf, opts.now(), 0)
+	if err := leaf.Sign(s, id.key, nil, 0); err != nil {
+		return nil, op("new group", err)
+	}
+	leaf = leaf.Detach()
 	if err := checkLeafSelf(s, leaf, wire.SourceKeyPackage); err != nil {
 		return nil, op("new group", err)
 	}
@@ -253,7 +259,7 @@ func NewGroup(groupID []byte, id *Identity, opts GroupOptions) (*Group, error) {
 	if err != nil {
 		return nil, op("new group", err)
 	}
-	e := &epoch{private: &ratchet.Private{Leaf: bundle.leaf, Path: make(map[ratchet.Node]*suite.PrivateKey)}}
+	e := &epoch{private: &ratchet.Private{Leaf: key, Path: make(map[ratchet.Node]*suite.PrivateKey)}}
 	e.suite, e.tree = s, ratchet.New(s, leaf)
 	e.setContext(wire.GroupContext{Version: wire.Version, Suite: s.ID, GroupID: bytes.Clone(groupID),
 		TreeHash: e.tree.Hash(), ConfirmedTranscriptHash: []byte{}, Extensions: wireExtensions(opts.Extensions)})

@@ -6,6 +6,7 @@ import (
 	"quicnprotochat/mls/internal/codec"
 	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/schedule"
+	"quicnprotochat/mls/internal/suite"
 	"quicnprotochat/mls/internal/wire"
 )
 
@@ -20,6 +21,7 @@ func (d *draft) welcome(withTree bool) ([]byte, error) {
 	secret := schedule.Welcome(s, d.joiner, d.pskSecret)
 	key, nonce := schedule.WelcomeKey(s, secret)
 	w := &wire.Welcome{Suite: s.ID, GroupInfo: s.Seal(key, nonce, nil, info.Raw())}
+	label := suite.NewInfo("Welcome", w.GroupInfo) // may hold the whole tree: made once
 	w.Secrets = make([]wire.EncryptedGroupSecrets, len(d.applied.packages))
 	err = parallel.Do(len(w.Secrets), func(i int) error {
 		p := d.applied.packages[i]
@@ -31,7 +33,7 @@ func (d *draft) welcome(withTree bool) ([]byte, error) {
 			secrets.PathSecret = d.path.Secret(d.applied.places[i])
 		}
 		plain := codec.Encode(&secrets)
-		enc, ct, err := s.EncryptWithLabel(p.InitKey, "Welcome", w.GroupInfo, plain)
+		enc, ct, err := s.Encrypt(p.InitKey, label, plain)
 		clear(plain)
 		w.Secrets[i] = wire.EncryptedGroupSecrets{NewMember: p.Ref(s),
 			Secrets: wire.Ciphertext{KEMOutput: enc, Ciphertext: ct}}

@@ -109,6 +109,17 @@ func (s *Suite) EncryptWithLabel(pub []byte, label string, context, plaintext []
 	return s.kem.seal(pub, labelled(label, context), plaintext)
 }
 
+// Info is a label with its context, to encrypt under many times.
+type Info []byte
+
+// NewInfo prepares a label and context for Encrypt.
+func NewInfo(label string, context []byte) Info { return labelled(label, context) }
+
+// Encrypt is EncryptWithLabel with a prepared label and context.
+func (s *Suite) Encrypt(pub []byte, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
+	return s.kem.seal(pub, info, plaintext)
+}
+
 // DecryptWithLabel decrypts with an HPKE private key, R §5.1.3.
 func (s *Suite) DecryptWithLabel(k *PrivateKey, label string, context, kemOutput, ciphertext []byte) ([]byte, error) {
 	return s.kem.open(k, kemOutput, labelled(label, context), ciphertext)
