@@ -53,7 +53,6 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	addr string
-	dir  string
 
 	mu      sync.Mutex
 	log     bytes.Buffer
@@ -65,8 +64,13 @@ type process struct {
 // startDaemon runs the real daemon on dir, and returns when it says that it listens. addr with port 0 takes a free one.
 func startDaemon(t *testing.T, dir, addr string) *process {
 	t.Helper()
-	p := &process{t: t, dir: dir, logDone: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(bin, "quicnprotochatd"), "--listen", addr, "--data-dir", dir)
+	return runDaemon(t, exec.Command(filepath.Join(bin, "quicnprotochatd"), "--listen", addr, "--data-dir", dir))
+}
+
+// runDaemon is startDaemon for a command line of the caller's.
+func runDaemon(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, logDone: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
