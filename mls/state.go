@@ -3,6 +3,9 @@ package mls
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"quicnprotochat/mls/internal/codec"
 	"quicnprotochat/mls/internal/ratchet"
@@ -87,7 +90,7 @@ func (s *store) dropEpoch(p *pastEpoch) {
 // stored in one transaction, followed by Saved, with no other call on the group
 // in between. After a message this is one record or a few, however large the
 // group; after a commit some more, growing with the logarithm of the group's
-// size. The pending commit is part of the state.
+// size. The pending commit is part of the state. Records are sorted by key.
 func (g *Group) Changes() []Record {
 	var out []Record
 	for key := range g.store.gone {
@@ -123,7 +126,9 @@ func (g *Group) Changes() []Record {
 		}
 		out = appendMessages(out, p.number, p.messages)
 	}
-	return appendMessages(out, g.cur.context.Epoch, g.cur.messages)
+	out = appendMessages(out, g.cur.context.Epoch, g.cur.messages)
+	slices.SortFunc(out, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
+	return out
 }
 
 func appendMessages(out []Record, epoch uint64, t *schedule.SecretTree) []Record {
@@ -209,8 +214,8 @@ func (e *epoch) append(b []byte) []byte {
 	b = e.secrets.Append(b)
 	b = codec.AppendVec(codec.AppendU32(b, uint32(e.private.Self)), e.private.Leaf.Bytes())
 	return codec.AppendNested(b, func(b []byte) []byte {
-		for x, k := range e.private.Path {
-			b = codec.AppendVec(codec.AppendU32(b, uint32(x)), k.Bytes())
+		for _, x := range slices.Sorted(maps.Keys(e.private.Path)) {
+			b = codec.AppendVec(codec.AppendU32(b, uint32(x)), e.private.Path[x].Bytes())
 		}
 		return b
 	})
@@ -267,7 +272,8 @@ func (p *pastEpoch) append(b []byte) []byte {
 	b = codec.AppendVec(b, p.senderData)
 	b = codec.AppendU32(b, p.messages.Leaves())
 	return codec.AppendNested(b, func(b []byte) []byte {
-		for l, leaf := range p.leaves {
+		for _, l := range slices.Sorted(maps.Keys(p.leaves)) {
+			leaf := p.leaves[l]
 			b = codec.AppendOptional(codec.AppendU32(b, uint32(l)), leaf != nil)
 			if leaf != nil {
 				b = append(b, leaf.Raw()...)
