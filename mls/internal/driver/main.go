@@ -1,41 +1,26 @@
-// Command driver makes this module's MLS speak the line-oriented JSON protocol
-// of the interoperability drivers: one request a line on standard input, one
-// answer a line on standard output, binary as lowercase hex. Any implementation
-// with such a driver, and through an adapter the working group's runner, can be
-// put against it.
+// Command driver puts package mls behind a line-oriented protocol, so that
+// other implementations of MLS can be set against it: one JSON request a line on
+// standard input, one JSON answer a line on standard output, binary as lowercase
+// hex.
 //
-//	go run ./mls/internal/driver
+//	{"op":"new","name":"alice","suite":1}      {"id":1,"identity":"616c696365","ok":true,...}
+//	{"op":"create_group","id":1,"group_id":"00"}  {"epoch":0,"group":"00","ok":true}
+//	{"op":"nonsense"}                          {"error":"unknown op nonsense","ok":false}
+//
+// A client is one actor with its KeyPackages and its groups. "group" names one of
+// its groups, and is by default the one that it last created, joined or used. A
+// request that fails has no effect, and the driver lives on until its input ends.
+//
+// It is a tool for tests: secrets are registered and exported in the clear.
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 )
 
-// maxLine is the longest request in bytes: a tree of thousands of members in
-// hex.
-const maxLine = 64 << 20
-
-// serve answers requests until the input ends.
-func serve(in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	d := newDriver()
-	for lines.Scan() {
-		if len(lines.Bytes()) == 0 {
-			continue
-		}
-		if _, err := out.Write(append(d.answer(lines.Bytes()), '\n')); err != nil {
-			return err
-		}
-	}
-	return lines.Err()
-}
-
 func main() {
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	if err := newDriver().serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "driver:", err)
 		os.Exit(1)
 	}
