@@ -14,6 +14,9 @@ import (
 
 const installTries = 3
 
+// thorough says whether everything is to be run, foreign implementations too.
+func thorough() bool { return os.Getenv("QUICNPROTOCHAT_INTEROP") == "1" }
+
 // absent ends a test that lacks what it needs.
 func absent(t *testing.T, format string, a ...any) {
 	t.Helper()
@@ -53,7 +56,7 @@ func shared(t *testing.T, name string) string {
 // tsmls returns node and an installed copy of the driver of ts-mls.
 func tsmls(t *testing.T) (node, dir string) {
 	t.Helper()
-	if os.Getenv("QUICNPROTOCHAT_INTEROP") != "1" {
+	if !thorough() {
 		t.Skip("QUICNPROTOCHAT_INTEROP is not 1: nothing is run against foreign implementations")
 	}
 	for _, program := range []string{"node", "npm"} {
