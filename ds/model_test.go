@@ -29,7 +29,7 @@ type world struct {
 }
 
 const (
-	modelSeeds   = 80
+	modelSeeds   = 40
 	modelOwner   = 1
 	modelSeconds = 120
 )
