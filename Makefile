@@ -28,9 +28,9 @@ test:
 vectors:
 	$(GO) run ./mls/internal/vectors $(SHARED)/mls-vectors
 
-# Foreign MLS implementations: their packages are installed by the test's own script, into a temporary directory.
+# Foreign MLS implementations (node): their packages are installed by the tests, outside the tree.
 interop:
-	QUICNPROTOCHAT_INTEROP=1 $(GO) test -count=1 -v -run Interop ./mls/...
+	QUICNPROTOCHAT_INTEROP=1 $(GO) test -count=1 -v -run Interop ./mls/internal/interop
 
 # Each fuzz target of each package for FUZZTIME.
 fuzz:
