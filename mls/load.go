@@ -195,8 +195,7 @@ func (g *Group) loadSecret(key string, v []byte) error {
 		t = g.past[at].messages
 	}
 	if parts[2] == "n" {
-		t.RestoreNode(uint32(i), v)
-		return nil
+		return t.RestoreNode(uint32(i), v)
 	}
 	return t.RestoreRatchet(uint32(i), v)
 }

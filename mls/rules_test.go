@@ -109,7 +109,7 @@ func TestProposalListRules(t *testing.T) {
 		{"update twice", committer, []change{by(other, r.update(1, nil)), by(other, r.update(1, nil))}, ErrSameTarget},
 		{"update and remove", committer, []change{by(other, r.update(1, nil)), by(committer, remove(1))}, ErrSameTarget},
 		{"remove nobody", committer, []change{by(committer, remove(3))}, ErrNotMember},
-		{"remove outside the tree", committer, []change{by(committer, remove(1 << 30))}, ErrNotMember},
+		{"remove outside the tree", committer, []change{by(committer, remove(1<<30))}, ErrNotMember},
 		{"add twice", committer, []change{by(committer, add), by(other, add)}, ErrDuplicateAdd},
 		{"add a member", committer, []change{by(committer, taken)}, ErrAlreadyMember},
 		{"replace a member", committer, []change{by(committer, remove(1)), by(committer, taken)}, nil},
@@ -163,7 +163,9 @@ func TestLeafRules(t *testing.T) {
 		{"no version", caps(func(c *wire.Capabilities) { c.Versions = nil }), ErrCapabilities},
 		{"no credential type", caps(func(c *wire.Capabilities) { c.Credentials = nil }), ErrCapabilities},
 		{"extension not listed", func(n *wire.LeafNode) { n.Extensions = wire.Extensions{{Type: 0xf123}} }, ErrCapabilities},
-		{"default extension", func(n *wire.LeafNode) { n.Extensions = wire.Extensions{{Type: wire.ExtApplicationID, Data: []byte("id")}} }, nil},
+		{"default extension", func(n *wire.LeafNode) {
+			n.Extensions = wire.Extensions{{Type: wire.ExtApplicationID, Data: []byte("id")}}
+		}, nil},
 		{"extension twice", func(n *wire.LeafNode) { n.Extensions = wire.Extensions{{Type: 1}, {Type: 1}} }, ErrExtension},
 		{"source", func(n *wire.LeafNode) { n.Source = wire.SourceCommit }, ErrLeafSource},
 		{"empty chain", func(n *wire.LeafNode) { n.Credential = wire.Credential{Type: CredentialX509} }, ErrCredential},

@@ -240,9 +240,16 @@ func (t *SecretTree) Entries(node, ratchet func(uint32)) {
 	}
 }
 
+// ErrSaved says that a saved entry is damaged.
+var ErrSaved = errors.New("saved secret is damaged")
+
 // RestoreNode puts a saved node secret back.
-func (t *SecretTree) RestoreNode(x uint32, secret []byte) {
+func (t *SecretTree) RestoreNode(x uint32, secret []byte) error {
+	if len(secret) != t.suite.Nh || x >= treemath.Width(t.leaves) {
+		return ErrSaved
+	}
 	t.nodes[treemath.Node(x)] = append([]byte(nil), secret...)
+	return nil
 }
 
 // RestoreRatchet puts a leaf's saved ratchets back.
@@ -251,6 +258,12 @@ func (t *SecretTree) RestoreRatchet(l uint32, value []byte) error {
 	r := codec.NewReader(value)
 	pair[0].decode(r)
 	pair[1].decode(r)
+	if err := r.Done(); err != nil {
+		return err
+	}
+	if len(pair[0].secret) != t.suite.Nh || len(pair[1].secret) != t.suite.Nh || l >= t.leaves {
+		return ErrSaved
+	}
 	t.chains[treemath.Leaf(l)] = pair
-	return r.Done()
+	return nil
 }
