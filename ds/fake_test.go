@@ -33,10 +33,12 @@ type conn struct {
 	urgency map[string]int
 	streams chan *stream // that the client has to accept
 	onClose func()       // called when the service closes a stream in good order
+	limit   int          // streams that the client allows at once; 0: any
+	closed  chan struct{}
 }
 
 func newConn(peer byte) *conn {
-	c := &conn{peer: quicrpc.Peer{peer}, early: make(chan struct{}), streams: make(chan *stream, 4096), urgency: map[string]int{}}
+	c := &conn{peer: quicrpc.Peer{peer}, early: make(chan struct{}), streams: make(chan *stream, 4096), closed: make(chan struct{}, 1), urgency: map[string]int{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	close(c.early)
 	return c
@@ -64,6 +66,13 @@ func (c *conn) OpenPush(context.Context) (*quicrpc.PushStream, error) {
 func (c *conn) push(ctx context.Context) (pushStream, error) {
 	if err := errors.Join(ctx.Err(), c.ctx.Err()); err != nil {
 		return nil, err
+	}
+	for c.full() {
+		select {
+		case <-c.closed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	s := &stream{c: c, frames: make(chan *capnp.Message, 4), acks: make(chan *capnp.Message, 4), cut: make(chan struct{}), over: make(chan struct{})}
 	c.mu.Lock()
@@ -95,6 +104,16 @@ func (s *stream) end() {
 	s.c.mu.Lock()
 	s.c.open--
 	s.c.mu.Unlock()
+	select {
+	case s.c.closed <- struct{}{}:
+	default:
+	}
+}
+
+func (c *conn) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limit > 0 && c.open >= c.limit
 }
 
 func (s *stream) WriteMessage(m *capnp.Message) error {

@@ -33,6 +33,7 @@ type listener struct {
 	waiting []*queue          // who waited longest comes first, but the inbox before all
 	active  int               // turns
 	leaving int               // of these, that are about to end for one that waits
+	starved int               // of these, that the client gives no stream
 }
 
 // queue is what a listener knows of one queue that has something to push. Its fields belong to listener.mu, but for poke.
@@ -94,14 +95,16 @@ func (l *listener) finish() {
 // run is the listener's goroutine.
 func (l *listener) run() {
 	defer l.finish()
-	ok := l.wakeAll()
-	for ok && l.ctx.Err() == nil {
+	again := l.wakeAll()
+	for l.ctx.Err() == nil {
 		select {
 		case <-l.ctx.Done():
+		case <-again:
+			again = l.wakeAll()
 		case <-l.watcher.C():
 			groups, all := l.watcher.Take()
 			if all {
-				ok = l.wakeAll()
+				again = l.wakeAll()
 			}
 			for _, g := range groups {
 				l.wake(g)
@@ -127,15 +130,15 @@ func (l *listener) end() {
 	l.acks.close()
 }
 
-// wakeAll wakes every queue of the owner that holds something. It fails when the store does.
-func (l *listener) wakeAll() bool {
+// wakeAll wakes every queue of the owner that holds something. If the store fails it returns when to try again.
+func (l *listener) wakeAll() <-chan time.Time {
 	for from, more := "", true; more; {
 		queues, m, err := l.s.store.Queues(l.ctx, l.owner, from, maxQueues)
 		if err != nil {
 			if l.ctx.Err() == nil {
 				l.s.log.Error("ds: listing queues", "err", err)
 			}
-			return false
+			return time.After(l.limits().RetryMax)
 		}
 		for _, q := range queues {
 			l.wake(q.Group)
@@ -143,7 +146,7 @@ func (l *listener) wakeAll() bool {
 		}
 		more = m
 	}
-	return true
+	return nil
 }
 
 // wake says that a queue may have something to push.
@@ -194,14 +197,44 @@ func (l *listener) dispatch() {
 		l.active++
 		l.turns.Go(func() { l.turn(q) })
 	}
-	if len(l.waiting) == 0 {
-		return
+	if len(l.waiting) > 0 {
+		l.nudge()
 	}
+}
+
+// nudge wakes those that have a turn. l.mu is held.
+func (l *listener) nudge() {
 	for _, q := range l.queues {
 		if q.state == active {
 			q.wake()
 		}
 	}
+}
+
+// starveAfter is how long a turn waits for a stream before others make room.
+const starveAfter = 100 * time.Millisecond
+
+// openStream opens a stream. A client may allow fewer than MaxStreams: then who is idle closes its own.
+func (l *listener) openStream() (pushStream, error) {
+	opened, starved := false, false
+	timer := time.AfterFunc(starveAfter, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !opened {
+			starved = true
+			l.starved++
+			l.nudge()
+		}
+	})
+	defer timer.Stop()
+	s, err := l.open(l.ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	opened = true
+	if starved {
+		l.starved--
+	}
+	return s, err
 }
 
 func (l *listener) limits() *Limits { return &l.s.limits }
@@ -210,14 +243,14 @@ func (l *listener) limits() *Limits { return &l.s.limits }
 func (l *listener) contested() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.waiting) > l.leaving
+	return len(l.waiting)+l.starved > l.leaving
 }
 
 // leave promises to end q's turn for a queue that waits, if there is one for whom nobody else does.
 func (l *listener) leave(q *queue) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting) <= l.leaving {
+	if len(l.waiting)+l.starved <= l.leaving {
 		return false
 	}
 	q.leaving = true

@@ -58,7 +58,7 @@ func (l *listener) serve(q *queue) ending {
 	if len(page.Messages) == 0 {
 		return endIdle
 	}
-	stream, err := l.open(l.ctx)
+	stream, err := l.openStream()
 	if err != nil {
 		return l.broken(q, "open", err)
 	}

@@ -1,6 +1,7 @@
 package ds
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"quicnprotochat/quicrpc"
+	"quicnprotochat/store"
 )
 
 // TestHostileAck: an acknowledgement above what was delivered cuts the stream, and acknowledges nothing.
@@ -260,4 +262,63 @@ func TestServiceClose(t *testing.T) {
 		f.Closed(c)
 		f.Close()
 	})
+}
+
+// TestFewStreams: the client allows two streams, which are idle; a third queue does not wait until they are closed for being idle.
+func TestFewStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := start(Limits{}), newConn(1)
+		c.limit = 2
+		f.listen(t, c, 0, 0)
+		defer f.end(c)
+		for n := range 6 {
+			begin := time.Now()
+			f.put(t, queueOf(c, fmt.Sprint(n)), size(1))
+			s, group, _ := c.accept(t)
+			if group != fmt.Sprint(n) {
+				t.Fatalf("group %q", group)
+			}
+			expect(t, s, 1, 1)
+			if d := time.Since(begin); d > time.Second {
+				t.Fatalf("queue %d waited %v", n, d)
+			}
+			if err := s.ack(1); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if c.maxOpen > 2 {
+			t.Fatalf("%d streams open", c.maxOpen)
+		}
+	})
+}
+
+// TestListingFails: the store cannot list the queues when listen begins, and can a while later.
+func TestListingFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := start(Limits{}), newConn(1)
+		f.put(t, queueOf(c, "g"), size(1))
+		b := &failingLists{Store: f.store, left: 3}
+		f.Service.store = b
+		f.listen(t, c, 0, 0)
+		defer f.end(c)
+		s, _, _ := c.accept(t)
+		expect(t, s, 1, 1)
+		if b.left != 0 {
+			t.Fatalf("%d failures left", b.left)
+		}
+	})
+}
+
+type failingLists struct {
+	store.Store
+	left int
+}
+
+func (s *failingLists) Queues(ctx context.Context, id store.Identity, from string, n int) ([]store.QueueStatus, bool, error) {
+	if s.left > 0 {
+		s.left--
+		return nil, false, store.ErrCorrupt
+	}
+	return s.Store.Queues(ctx, id, from, n)
 }
