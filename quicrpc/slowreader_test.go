@@ -26,7 +26,7 @@ func echoCall(q uint32, n int) rpccp.Message {
 // stall timeout.
 func TestRPCPeerThatNeverReads(t *testing.T) {
 	log, logged := newLog()
-	s := startServer(t, ServerConfig{Logger: log, Limits: Limits{StallTimeout: 300 * time.Millisecond, MaxBadStreams: 100}})
+	s := startServer(t, ServerConfig{Logger: log, Limits: Limits{StallTimeout: 2 * time.Second, MaxBadStreams: 100}})
 	siege(t, s, 128<<20, func() {
 		q := dialRaw(t, s)
 		st := rawStream(t, q, header(wire(bootstrapMsg(0))...))
@@ -85,7 +85,7 @@ func TestUnfinishedCalls(t *testing.T) {
 func TestPushPeerThatNeverReads(t *testing.T) {
 	h := newTestHandler()
 	log, logged := newLog()
-	s := startServer(t, ServerConfig{Handler: h, Logger: log, Limits: Limits{StallTimeout: 300 * time.Millisecond}})
+	s := startServer(t, ServerConfig{Handler: h, Logger: log, Limits: Limits{StallTimeout: 2 * time.Second}})
 	c := dial(t, s, ClientConfig{Limits: Limits{StreamWindow: 64 << 10, MaxStreamWindow: 64 << 10}})
 	sc, stuck, unread := pushStreams(t, h, c)
 	siege(t, s, 64<<20, func() {
