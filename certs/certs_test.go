@@ -146,6 +146,33 @@ func TestServerCertificateFilesAndRoots(t *testing.T) {
 	if _, _, _, cerr := handshake(t, ServerTLS(fromFiles), ClientTLS(cert, Trust{Roots: roots, ServerName: "elsewhere.example"})); cerr == nil {
 		t.Fatal("accepted under another name")
 	}
+
+	// Reload: a broken file changes nothing, a new pair is presented from then on.
+	pin := fromFiles.Pin()
+	if err := os.WriteFile(certFile, []byte("broken"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := fromFiles.Reload(); err == nil || fromFiles.Pin() != pin {
+		t.Errorf("a broken file: %v, pin %v", err, fromFiles.Pin())
+	}
+	other := t.TempDir()
+	made, err = OwnServerCertificate(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.current.Load().Certificate[0]})
+	key, err := os.ReadFile(filepath.Join(other, "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{certFile: block, filepath.Join(dir, "server.key"): key} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fromFiles.Reload(); err != nil || fromFiles.Pin() != made.Pin() {
+		t.Errorf("a new pair: %v, pin %v, want %v", err, fromFiles.Pin(), made.Pin())
+	}
 	if _, err := ServerCertificateFiles(certFile, certFile); err == nil {
 		t.Fatal("accepted a certificate as a key")
 	}

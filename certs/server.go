@@ -18,7 +18,8 @@ import (
 // ServerCertificate is the certificate that the server presents: its own (OwnServerCertificate) or an operator's (ServerCertificateFiles).
 type ServerCertificate struct {
 	current atomic.Pointer[tls.Certificate]
-	renew   func() (*tls.Certificate, error) // nil: keep what is there
+	make    func() (*tls.Certificate, error) // a fresh one: made, or read again
+	renews  bool                             // its end is not the operator's affair
 }
 
 // ownName stands in the server's own certificate; clients that pin do not look at names.
@@ -42,28 +43,28 @@ func OwnServerCertificate(dir string) (*ServerCertificate, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s holds a %T", ErrKeyFile, path, key)
 	}
-	make1 := func() (*tls.Certificate, error) {
+	s := &ServerCertificate{renews: true, make: func() (*tls.Certificate, error) {
 		c, err := selfSigned(signer, ownName, x509.ExtKeyUsageServerAuth, ownCertLifetime)
 		return &c, err
-	}
-	first, err := make1()
-	if err != nil {
-		return nil, err
-	}
-	s := &ServerCertificate{renew: make1}
-	s.current.Store(first)
-	return s, nil
+	}}
+	return s, s.Reload()
 }
 
 // ServerCertificateFiles reads an operator's certificate chain and private key, both PEM. Reload reads them again.
 func ServerCertificateFiles(certFile, keyFile string) (*ServerCertificate, error) {
-	c, err := loadPair(certFile, keyFile)
+	s := &ServerCertificate{make: func() (*tls.Certificate, error) { return loadPair(certFile, keyFile) }}
+	return s, s.Reload()
+}
+
+// Reload reads the files again (or makes the server's own certificate anew). Connections that come from now on see the new one; when it
+// cannot be used, the error says why, and the old one stays.
+func (s *ServerCertificate) Reload() error {
+	c, err := s.make()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &ServerCertificate{}
 	s.current.Store(c)
-	return s, nil
+	return nil
 }
 
 func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
@@ -80,15 +81,11 @@ func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
 // Get returns the certificate to present now. It is a tls.Config.GetCertificate.
 func (s *ServerCertificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := s.current.Load()
-	if s.renew == nil || time.Until(c.Leaf.NotAfter) > ownCertRenew {
-		return c, nil
+	if s.renews && time.Until(c.Leaf.NotAfter) < ownCertRenew {
+		_ = s.Reload() // if it fails, the old one still serves those who pinned its key
+		c = s.current.Load()
 	}
-	fresh, err := s.renew()
-	if err != nil {
-		return c, nil // the old one still serves those who pinned its key
-	}
-	s.current.Store(fresh)
-	return fresh, nil
+	return c, nil
 }
 
 // Pin is the pin of the certificate that is presented now.

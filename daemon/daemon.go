@@ -53,7 +53,7 @@ type Daemon struct {
 	store  store.Store
 	as     *as.Service
 	ds     *ds.Service
-	pin    certs.Pin
+	cert   *certs.ServerCertificate
 	log    *slog.Logger
 }
 
@@ -81,7 +81,7 @@ func Start(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{store: st, pin: cert.Pin(), log: cfg.Logger}
+	d := &Daemon{store: st, cert: cert, log: cfg.Logger}
 	if err := d.listen(cfg, cert, keys); err != nil {
 		st.Close()
 		return nil, err
@@ -137,7 +137,10 @@ func (d *Daemon) Closed(c *quicrpc.ServerConn) { d.ds.Closed(c) }
 func (d *Daemon) Addr() net.Addr { return d.server.Addr() }
 
 // Pin is the server's pin, for those who compare it out of band.
-func (d *Daemon) Pin() certs.Pin { return d.pin }
+func (d *Daemon) Pin() certs.Pin { return d.cert.Pin() }
+
+// Reload reads the certificate files again, for connections to come; when they cannot be used the old certificate stays.
+func (d *Daemon) Reload() error { return d.cert.Reload() }
 
 // Calls counts the calls to the delivery service since the start, by method.
 func (d *Daemon) Calls() map[string]uint64 { return d.ds.Calls() }

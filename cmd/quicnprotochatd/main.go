@@ -73,7 +73,7 @@ func newCommand() *cobra.Command {
 		Short: "QUIC-native daemon for end-to-end encrypted group messaging",
 		Long: `quicnprotochatd serves the authentication and delivery services of quicnprotochat on one UDP port.
 Every flag can be given by an environment variable: --data-dir is QUICNPROTOCHAT_DATA_DIR.
-It logs to standard error, tells systemd when it is ready, and ends cleanly on TERM or INT.`,
+It logs to standard error, tells systemd when it is ready, reads its certificate again on HUP, and ends cleanly on TERM or INT.`,
 		Version:       buildinfo.Version(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
@@ -146,11 +146,34 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 		notify(cfg.Logger, sd.SdNotifyStopping)
 	})
 	defer stopping()
+	defer reloadOnHangup(d, cfg.Logger)()
 	if err := d.Serve(ctx, grace); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	cfg.Logger.Info("stopped")
 	return nil
+}
+
+// reloadOnHangup reads the certificate again at each HUP, until the function that it returns is called.
+func reloadOnHangup(d *daemon.Daemon, log *slog.Logger) (stop func()) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range hangup {
+			if err := d.Reload(); err != nil {
+				log.Error("certificate not reloaded; the old one stays", "err", err)
+				continue
+			}
+			log.Info("certificate reloaded", "pin", d.Pin().String())
+		}
+	}()
+	return func() {
+		signal.Stop(hangup)
+		close(hangup)
+		<-done
+	}
 }
 
 func notify(log *slog.Logger, state string) {
