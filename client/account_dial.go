@@ -53,12 +53,11 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 	if opts.KeepAlive != 0 {
 		limits.KeepAlive = opts.KeepAlive
 	}
-	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Early: opts.Early, Limits: &limits, Logger: a.log})
-	if err != nil {
-		return nil, err
-	}
-	if kept != nil && (opts.Pin == nil || *opts.Pin == *kept) {
-		return s, nil
+	known := kept != nil && (opts.Pin == nil || *opts.Pin == *kept)
+	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Limits: &limits, Logger: a.log,
+		Early: opts.Early && known}) // a key is pinned only after the whole handshake
+	if err != nil || known {
+		return s, err
 	}
 	pin, err := certs.ServerPin(s.conn.State().TLS)
 	if err == nil {

@@ -3,11 +3,13 @@ package client
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	capnp "capnproto.org/go/capnp/v3"
 
 	"quicnprotochat/certs"
+	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
 
@@ -21,8 +23,16 @@ type ServerInfo struct {
 	MaxCallBytes  int
 }
 
-// ServerInfo asks for it. Without effect at the server, so it may travel in 0-RTT.
+// ServerInfo asks for it. Without effect at the server, so it may travel in 0-RTT; if the server rejects that, it is asked once more.
 func (s *Session) ServerInfo(ctx context.Context) (ServerInfo, error) {
+	info, err := s.serverInfo(ctx)
+	if errors.Is(err, quicrpc.ErrEarlyRejected) {
+		info, err = s.serverInfo(ctx)
+	}
+	return info, err
+}
+
+func (s *Session) serverInfo(ctx context.Context) (ServerInfo, error) {
 	as, rpc, err := s.as(ctx)
 	if err != nil {
 		return ServerInfo{}, err

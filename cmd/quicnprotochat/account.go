@@ -77,21 +77,27 @@ func ping(ctx context.Context, g *globals, count int) error {
 		}
 		ctx, cancel := context.WithTimeout(ctx, g.timeout)
 		defer cancel()
+		opts.Early = true
 		start := time.Now()
 		s, err := a.Dial(ctx, opts)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		connected := time.Since(start)
 		info, err := s.ServerInfo(ctx)
 		if err != nil {
 			return err
 		}
+		answered := time.Since(start)
+		select {
+		case <-s.Conn().HandshakeComplete():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		st := s.Conn().State()
 		fmt.Printf("server     %s %s at %s\n", info.Name, info.Version, st.RemoteAddr)
 		fmt.Printf("protocol   QUIC %s, %s, %s, %s, %s\n", st.QUICVersion, st.ALPN, st.TLSVersion, st.CipherSuite, st.Group)
-		fmt.Printf("connected  in %v, resumed: %v\n", connected.Round(time.Microsecond), st.Resumed)
+		fmt.Printf("connected  and answered in %v, resumed: %v, 0-RTT: %v\n", answered.Round(time.Microsecond), st.Resumed, st.Used0RTT)
 		fmt.Printf("limits     payload %d bytes, %d messages and %d recipients a call\n", info.MaxPayload, info.MaxBatch, info.MaxRecipients)
 		for i := range count {
 			start := time.Now()
