@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"quicnprotochat/mls"
 )
@@ -356,5 +357,44 @@ func TestPeekMessage(t *testing.T) {
 		if _, err := mls.PeekMessage(bad); err == nil {
 			t.Errorf("%x can be peeked at", bad)
 		}
+	}
+}
+
+// TestSpoiledProposals commits all that is cached although another member's
+// proposals cannot be committed any more.
+func TestSpoiledProposals(t *testing.T) {
+	now := time.Now()
+	a, b, g := pairOf(t, mls.Policy{Now: func() time.Time { return now }})
+	c, d := g.newClient(t), g.newClient(t)
+	short := must2(mls.NewKeyPackage(c.id, mls.KeyPackageOptions{Lifetime: time.Minute}))(t)
+	long := d.bundle(t)
+	for _, m := range [][]byte{
+		must2(b.group.ProposeAdd(short.Public()))(t),
+		must2(b.group.Propose(mls.ExternalPSK([]byte("nobody knows it")), mls.ProposeOptions{}))(t),
+		must2(b.group.ProposeAdd(long.Public()))(t),
+		must2(b.group.ProposeRemove(a.group.OwnLeaf()))(t),
+		must2(b.group.ProposeUpdate())(t),
+	} {
+		b.save()
+		a.process(t, m)
+	}
+	now = now.Add(time.Hour)
+	r := a.commit(t, mls.CommitOptions{Proposals: []mls.Proposal{mls.GroupExtensions(nil)}})
+	if len(r.Added) != 1 || string(r.Added[0].Credential.Identity) != d.name {
+		t.Errorf("added %v", r.Added)
+	}
+	g.deliver(t, a, r)
+	d.join(t, r.Welcome, long)
+	g.members = append(g.members, d)
+	g.agree(t)
+}
+
+func TestCommitOfUnknownReference(t *testing.T) {
+	a, _, _ := pairOf(t, mls.Policy{})
+	if _, err := a.group.Commit(mls.CommitOptions{ByReference: [][]byte{[]byte("x")}}); !errors.Is(err, mls.ErrUnknownProposal) {
+		t.Errorf("%v", err)
+	}
+	if _, err := a.group.Commit(mls.CommitOptions{Proposals: []mls.Proposal{{}}}); !errors.Is(err, mls.ErrMalformed) {
+		t.Errorf("%v", err)
 	}
 }

@@ -79,15 +79,3 @@ func Common(x, y Node) Node {
 	}
 	return x
 }
-
-// DirectPath returns the ancestors of x in a tree with n leaves, lowest first,
-// the root included; x itself is not part of it.
-func DirectPath(x Node, n uint32) []Node {
-	root := Root(n)
-	path := make([]Node, 0, 32)
-	for x != root {
-		x = x.Parent()
-		path = append(path, x)
-	}
-	return path
-}

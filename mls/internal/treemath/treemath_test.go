@@ -24,7 +24,10 @@ func TestShape(t *testing.T) {
 		} else if x.Leaf().Node() != x || end != first+1 {
 			t.Fatalf("leaf %d", x)
 		}
-		path := DirectPath(x, n)
+		var path []Node
+		for y := x; y != Root(n); y = y.Parent() {
+			path = append(path, y.Parent())
+		}
 		if x == Root(n) {
 			if len(path) != 0 {
 				t.Fatalf("the root has ancestors")
