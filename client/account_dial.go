@@ -23,8 +23,9 @@ type DialOptions struct {
 	Roots *x509.CertPool
 	// Early sends calls without effect in 0-RTT when a ticket is there.
 	Early bool
-	// KeepAlive is the time between packets that keep the connection alive, and so the time after which a server that was restarted is
-	// noticed by a client that has nothing to send; 0: the default of quicrpc.
+	// KeepAlive is the time between packets that keep the connection alive; a server that does not answer for two and a half times as long
+	// is given up. (A restarted server answers a call with a stateless reset at once, but a bare PING is too short to be answered
+	// so, RFC 9000 section 10.3: a client that only listens learns by this time.) 0: the defaults of quicrpc.
 	KeepAlive time.Duration
 	// FirstUse, if not nil, is told the pin of a server that was not known before.
 	FirstUse func(addr string, pin certs.Pin)
@@ -51,7 +52,7 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 	}
 	limits := quicrpc.DefaultClientLimits()
 	if opts.KeepAlive != 0 {
-		limits.KeepAlive = opts.KeepAlive
+		limits.KeepAlive, limits.IdleTimeout = opts.KeepAlive, opts.KeepAlive*5/2
 	}
 	known := kept != nil && (opts.Pin == nil || *opts.Pin == *kept)
 	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Limits: &limits, Logger: a.log,

@@ -120,7 +120,7 @@ A change of the group is a line whose sender is "*", something unreadable one wh
 	}
 	cmd.Flags().BoolVar(&follow, "follow", false, "keep the connection, and print what is pushed until interrupted")
 	cmd.Flags().BoolVar(&accept, "accept", false, "with --follow: accept invitations as they come")
-	cmd.Flags().DurationVar(&keepAlive, "keep-alive", 10*time.Second, "with --follow: a lost server is noticed after about this `time`")
+	cmd.Flags().DurationVar(&keepAlive, "keep-alive", 10*time.Second, "with --follow: send a sign of life after this `time`; a server silent for 2.5 times as long is given up")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "if nothing has come, wait this `long` for something")
 	return cmd
 }
