@@ -20,6 +20,7 @@ import (
 type fakeServer struct {
 	queues map[certs.Identity]map[string][]Envelope
 	ids    map[string]uint64
+	full   map[certs.Identity]bool // who takes nothing
 }
 
 func newFakeServer() *fakeServer {
@@ -32,6 +33,10 @@ func (f *fakeServer) submit(s Submission) []Outcome {
 		key := fmt.Sprint(r, s.Group, s.ID)
 		if seq, ok := f.ids[key]; ok {
 			out[i] = Outcome{Status: schemas.EnqueueStatus_duplicate, Seq: seq}
+			continue
+		}
+		if f.full[r] {
+			out[i] = Outcome{Status: schemas.EnqueueStatus_quotaExceeded}
 			continue
 		}
 		if f.queues[r] == nil {
@@ -48,19 +53,21 @@ func (f *fakeServer) submit(s Submission) []Outcome {
 
 // flush does what Account.Flush does; lost says that the answer to the first submission is lost, as when the connection breaks.
 func (f *fakeServer) flush(t fataler, a *Account, lost bool) {
+	st := flush{full: make(map[certs.Identity]bool)}
 	for {
-		batch, err := a.nextBatch()
+		batch, err := a.nextBatch(&st)
 		if err != nil {
 			t.Fatalf("outbox: %v", err)
 		}
 		for _, e := range batch {
-			out := f.submit(Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.rec.Recipients})
+			out := f.submit(Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.to})
 			if lost {
 				return
 			}
-			if err := a.settle(e, out); err != nil {
-				t.Fatalf("settle: %v", err)
+			if more, err := a.settle(&st, e, out); err != nil || more {
+				t.Fatalf("settle: %v, more %v", err, more)
 			}
+			st.after = e.key
 		}
 		if len(batch) == 0 {
 			return
@@ -244,6 +251,61 @@ func TestExchangeWithCrashes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFullQueue: a member whose queue is full keeps neither messages nor commits from the others, and gets all, in order, when it has room.
+func TestFullQueue(t *testing.T) {
+	f := newFakeServer()
+	alice, bob, carol := newAccount(t, t.TempDir()), newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
+	for _, a := range []*Account{alice, bob, carol} {
+		defer a.Close()
+	}
+	g, err := alice.CreateGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*Account{bob, carol} {
+		invite(t, f, alice, g.ID, m)
+		f.deliver(t, bob, 0)
+		f.deliver(t, m, 0)
+		if _, err := m.Join("g"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.full = map[certs.Identity]bool{carol.id: true}
+	say := func(text string) {
+		t.Helper()
+		if err := alice.Send(g.ID, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range maxFlush + 10 {
+		say(fmt.Sprint(i))
+	}
+	f.flush(t, alice, false)
+	if err := alice.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.flush(t, alice, false)
+	if alice.groups[g.ID].HasPending() {
+		t.Error("the commit is not merged")
+	}
+	say("last")
+	f.flush(t, alice, false)
+	f.deliver(t, bob, 0)
+	want := maxFlush + 11
+	if got := texts(t, bob); len(got) != want || got[want-1] != "last" {
+		t.Errorf("bob has %d texts", len(got))
+	}
+	f.full = nil
+	f.flush(t, alice, false)
+	if n, err := alice.Unsent(); n != 0 || err != nil {
+		t.Errorf("%d messages wait, %v", n, err)
+	}
+	f.deliver(t, carol, 0)
+	if got := texts(t, carol); len(got) != want || got[0] != "0" || got[want-1] != "last" {
+		t.Errorf("carol has %d texts", len(got))
+	}
 }
 
 // TestLosingCommit: of two commits for one epoch, the one that arrives while ours waits wins; ours and its Welcome are dropped.

@@ -3,8 +3,8 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -53,37 +53,65 @@ func putOutbox(tx *bolt.Tx, r outboxRecord) error {
 type pendingEntry struct {
 	key []byte
 	rec outboxRecord
+	to  []certs.Identity // who it goes to in the next call
 }
 
 // Flush sends what stands in the outbox, oldest first, and returns when the server has all of it on disk, or at the first failure.
-// Calling it again goes on where it stopped.
+// Calling it again goes on where it stopped. A recipient whose queue is full keeps nobody else waiting: what is for it stays, in its order,
+// and Flush ends with ErrQuota.
 func (a *Account) Flush(ctx context.Context, s *Session) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
+	f := flush{full: make(map[certs.Identity]bool)}
 	for {
-		batch, err := a.nextBatch()
-		if err != nil || len(batch) == 0 {
+		batch, err := a.nextBatch(&f)
+		if err != nil {
 			return err
 		}
-		if err := a.flushBatch(ctx, s, batch); err != nil {
+		if len(batch) == 0 {
+			break
+		}
+		if err := a.flushBatch(ctx, s, &f, batch); err != nil {
 			return err
 		}
 	}
+	for r := range f.full {
+		return fmt.Errorf("%w: %s", ErrQuota, r)
+	}
+	return nil
 }
 
-// nextBatch reads the head of the outbox. A commit ends a batch: it is merged before anything later goes.
-func (a *Account) nextBatch() (batch []pendingEntry, err error) {
+// flush is the state of one Flush.
+type flush struct {
+	after []byte                  // entries up to this key are settled, as far as they can be
+	full  map[certs.Identity]bool // recipients that take nothing more for now
+}
+
+// open are the recipients of r that may still take it, as many as go into one call.
+func (f *flush) open(r *outboxRecord) (out []certs.Identity) {
+	most := min(maxRecipients, maxStored/max(1, len(r.Payload)))
+	for _, id := range r.Recipients {
+		if !f.full[id] && len(out) < most {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// nextBatch reads the next entries of the outbox. A commit ends a batch: it is merged before anything later goes.
+func (a *Account) nextBatch(f *flush) (batch []pendingEntry, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
 		b, bytes, recipients, stored := tx.Bucket(bucketOutbox), 0, 0, 0
 		c := b.Cursor()
-		for k, _ := c.First(); k != nil && len(batch) < maxFlush; k, _ = c.Next() {
+		for k, _ := c.Seek(append(f.after[:len(f.after):len(f.after)], 0)); k != nil && len(batch) < maxFlush; k, _ = c.Next() {
 			e := pendingEntry{key: append([]byte(nil), k...)}
 			if _, err := getJSON(b, k, &e.rec); err != nil {
 				return err
 			}
+			e.to = f.open(&e.rec)
 			bytes += len(e.rec.Payload)
-			recipients += len(e.rec.Recipients)
-			stored += len(e.rec.Recipients) * len(e.rec.Payload)
+			recipients += len(e.to)
+			stored += len(e.to) * len(e.rec.Payload)
 			if len(batch) > 0 && (bytes > maxFlushBytes || recipients > maxRecipients || stored > maxStored) {
 				return nil
 			}
@@ -98,12 +126,11 @@ func (a *Account) nextBatch() (batch []pendingEntry, err error) {
 }
 
 // flushBatch submits entries in order, and settles each by what the server says.
-func (a *Account) flushBatch(ctx context.Context, s *Session, batch []pendingEntry) error {
+func (a *Account) flushBatch(ctx context.Context, s *Session, f *flush, batch []pendingEntry) error {
 	var subs []Submission
 	for _, e := range batch {
-		if len(e.rec.Recipients) > 0 {
-			n := min(len(e.rec.Recipients), maxRecipients, maxStored/max(1, len(e.rec.Payload)))
-			subs = append(subs, Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.rec.Recipients[:n]})
+		if len(e.to) > 0 {
+			subs = append(subs, Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.to})
 		}
 	}
 	var outcomes [][]Outcome
@@ -113,64 +140,59 @@ func (a *Account) flushBatch(ctx context.Context, s *Session, batch []pendingEnt
 			return err
 		}
 	}
-	var full error
 	for _, e := range batch {
 		var got []Outcome
-		if len(e.rec.Recipients) > 0 {
+		if len(e.to) > 0 {
 			got, outcomes = outcomes[0], outcomes[1:]
 		}
-		if err := a.settle(e, got); err != nil {
-			if !errors.Is(err, ErrQuota) {
-				return err
-			}
-			full = err
+		more, err := a.settle(f, e, got)
+		if err != nil || more {
+			return err // more: a part of its recipients did not fit; those after it wait
 		}
+		f.after = e.key
 	}
-	return full
+	return nil
 }
 
-// settle takes those recipients off an entry that the server has stored it for; when none is left the entry goes, and a commit
-// among them is merged, all in one transaction.
-func (a *Account) settle(e pendingEntry, outcomes []Outcome) error {
-	var left []certs.Identity
-	var full []certs.Identity
-	for i, r := range e.rec.Recipients {
-		switch {
-		case i >= len(outcomes):
-			left = append(left, r)
-		case outcomes[i].Status == schemas.EnqueueStatus_stored || outcomes[i].Status == schemas.EnqueueStatus_duplicate:
-		case outcomes[i].Status == schemas.EnqueueStatus_quotaExceeded:
-			left, full = append(left, r), append(full, r)
+// settle takes those recipients off an entry that the server has stored it for; more says that others can still be sent to. When none is
+// left the entry goes. A commit is merged once everybody was sent to, in the same transaction: it is out, even if a full queue lacks it.
+func (a *Account) settle(f *flush, e pendingEntry, outcomes []Outcome) (more bool, err error) {
+	stored := make(map[certs.Identity]bool)
+	for i, o := range outcomes {
+		switch o.Status {
+		case schemas.EnqueueStatus_stored, schemas.EnqueueStatus_duplicate:
+			stored[e.to[i]] = true
+		case schemas.EnqueueStatus_quotaExceeded:
+			f.full[e.to[i]] = true
 		default:
-			return protocolErrorf("enqueueMany: status %d", outcomes[i].Status)
+			return false, protocolErrorf("enqueueMany: status %d", o.Status)
 		}
+	}
+	rec := e.rec
+	rec.Recipients = slices.DeleteFunc(slices.Clone(rec.Recipients), func(id certs.Identity) bool { return stored[id] })
+	more = len(f.open(&rec)) > 0
+	merge := rec.Commit && !more
+	rec.Commit = rec.Commit && more
+	keep := func(tx *bolt.Tx) error {
+		if len(rec.Recipients) == 0 {
+			return tx.Bucket(bucketOutbox).Delete(e.key)
+		}
+		return putJSON(tx.Bucket(bucketOutbox), e.key, rec)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	group := string(e.rec.GroupBytes)
-	if len(left) == 0 && e.rec.Commit {
-		return a.change(group, func(tx *bolt.Tx, g *mls.Group) error {
-			if err := tx.Bucket(bucketOutbox).Delete(e.key); err != nil {
-				return err
-			}
-			if !g.HasPending() {
-				return nil // another's commit won meanwhile
-			}
-			return g.MergePending()
-		})
+	if !merge {
+		return more, a.state.update(keep)
 	}
-	err := a.state.update(func(tx *bolt.Tx) error {
-		if len(left) == 0 {
-			return tx.Bucket(bucketOutbox).Delete(e.key)
+	return more, a.change(string(rec.GroupBytes), func(tx *bolt.Tx, g *mls.Group) error {
+		if err := keep(tx); err != nil {
+			return err
 		}
-		rec := e.rec
-		rec.Recipients = left
-		return putJSON(tx.Bucket(bucketOutbox), e.key, rec)
+		if !g.HasPending() {
+			return nil // another's commit won meanwhile
+		}
+		return g.MergePending()
 	})
-	if err == nil && len(full) > 0 {
-		return fmt.Errorf("%w: %s", ErrQuota, full[0])
-	}
-	return err
 }
 
 // dropPending removes a group's unsent commit and its Welcomes: another commit won.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -123,8 +124,15 @@ func stateError(dir string, err error) error {
 
 func (s *state) close() error { return s.db.Close() }
 
-// update runs one transaction: all of f, synced to disk, or nothing.
-func (s *state) update(f func(tx *bolt.Tx) error) error { return s.db.Update(f) }
+// update runs one transaction: all of f, synced to disk, or nothing. What the file system says (a full disk, one that became read-only) is ErrState.
+func (s *state) update(f func(tx *bolt.Tx) error) error {
+	err := s.db.Update(f)
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return fmt.Errorf("%w: %w", ErrState, err)
+	}
+	return err
+}
 
 func (s *state) view(f func(tx *bolt.Tx) error) error { return s.db.View(f) }
 

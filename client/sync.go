@@ -12,9 +12,12 @@ import (
 // Sync sends what waits in the outbox and takes in everything that waits at the server, once. Messages of groups that were not joined
 // stay at the server; their number is returned.
 func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err error) {
-	if err := a.Flush(ctx, s); err != nil {
-		return 0, err
+	// What cannot be sent does not keep what has come from being received.
+	unsent := a.Flush(ctx, s)
+	if unsent != nil && (s.Err() != nil || ctx.Err() != nil) {
+		return 0, unsent
 	}
+	defer func() { err = errors.Join(err, unsent) }()
 	queues, err := s.Queues(ctx)
 	if err != nil {
 		return 0, err
@@ -159,7 +162,10 @@ func (a *Account) followOnce(ctx context.Context, opts DialOptions, news func(),
 	}
 	defer s.Close()
 	if err := a.Flush(ctx, s); err != nil {
-		return err
+		if s.Err() != nil {
+			return err
+		}
+		a.log.Warn("not everything was sent", "err", err) // it goes with the next connection; what comes is received all the same
 	}
 	return a.Listen(ctx, s, started, news)
 }

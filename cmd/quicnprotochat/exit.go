@@ -29,6 +29,7 @@ const (
 	exitNothing      = 13 // join, recv --wait: nothing came in time
 	exitExists       = 14 // an account or a group is there already
 	exitState        = 15 // the state directory cannot be used: permissions, disk, format
+	exitUnavailable  = 16 // the server cannot do it now: its disk is full, or it is going away
 
 	exitInterrupted = 130
 )
@@ -56,6 +57,7 @@ func exitCode(err error) int {
 		{client.ErrQuota, exitQuota},
 		{quicrpc.ErrQuotaExceeded, exitQuota},
 		{quicrpc.ErrRateLimited, exitQuota},
+		{quicrpc.ErrUnavailable, exitUnavailable},
 		{client.ErrRemoved, exitRemoved},
 		{client.ErrNotMember, exitRemoved},
 		{errNothing, exitNothing},
