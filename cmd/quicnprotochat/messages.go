@@ -138,9 +138,7 @@ func recvOnce(ctx context.Context, g *globals, a *client.Account, wait time.Dura
 	if err == nil && cerr == nil && n == 0 && wait > 0 {
 		err = g.waitFor(ctx, a, wait, a.UnreadCount)
 	}
-	if n, ierr := a.Invites(); ierr == nil && n > 0 {
-		fmt.Fprintf(os.Stderr, "%d invitations: run quicnprotochat join to accept\n", n)
-	}
+	tellInvites(a, 0)
 	return errors.Join(show(), err)
 }
 
@@ -163,6 +161,7 @@ func recvFollow(ctx context.Context, g *globals, a *client.Account, accept bool,
 	hint()
 	ended := make(chan error, 1)
 	go func() { ended <- a.Follow(ctx, opts, hint, tellConnection) }()
+	told := 0 // invitations that the user knows of
 	for {
 		select {
 		case err := <-ended:
@@ -175,12 +174,23 @@ func recvFollow(ctx context.Context, g *globals, a *client.Account, accept bool,
 				if _, err := a.Join(""); err != nil {
 					fmt.Fprintln(os.Stderr, "quicnprotochat:", oneLine(err))
 				}
+			} else {
+				told = tellInvites(a, told)
 			}
 			if err := show(); err != nil {
 				cancel(err)
 			}
 		}
 	}
+}
+
+// tellInvites says how many invitations wait, if it is more than told.
+func tellInvites(a *client.Account, told int) int {
+	n, err := a.Invites()
+	if err == nil && n > told {
+		fmt.Fprintf(os.Stderr, "%d invitations: run quicnprotochat join to accept\n", n)
+	}
+	return max(n, told)
 }
 
 func tellConnection(connected bool, err error) {
