@@ -126,6 +126,10 @@ func readOpen(stream *quicrpc.PushStream) (group string, after uint64, err error
 	if err != nil {
 		return "", 0, err
 	}
+	return parseOpen(frame)
+}
+
+func parseOpen(frame schemas.PushFrame) (group string, after uint64, err error) {
 	if frame.Which() != schemas.PushFrame_Which_open {
 		return "", 0, protocolErrorf("push stream starts with frame %d", frame.Which())
 	}
@@ -134,26 +138,36 @@ func readOpen(stream *quicrpc.PushStream) (group string, after uint64, err error
 		return "", 0, protocolErrorf("push open: %v", err)
 	}
 	id, err := open.GroupId()
-	if err != nil {
-		return "", 0, protocolErrorf("push open: %v", err)
+	if err != nil || len(id) > maxGroupID {
+		return "", 0, protocolErrorf("push open: group id of %d bytes: %v", len(id), err)
 	}
 	return string(id), open.After(), nil
 }
+
+// maxGroupID bounds the name of a queue, bytes (schemas/envelope.capnp).
+const maxGroupID = 64
 
 func readDeliver(stream *quicrpc.PushStream, after uint64) ([]Envelope, error) {
 	frame, err := readFrame(stream)
 	if err != nil {
 		return nil, err
 	}
+	return parseDeliver(frame, after)
+}
+
+func parseDeliver(frame schemas.PushFrame, after uint64) ([]Envelope, error) {
 	if frame.Which() != schemas.PushFrame_Which_deliver {
 		return nil, protocolErrorf("push frame %d, want deliver", frame.Which())
 	}
 	list, err := frame.Deliver()
-	if err != nil || list.Len() == 0 {
-		return nil, protocolErrorf("empty push frame: %v", err)
+	if err != nil || list.Len() == 0 || list.Len() > maxFrameEnvelopes {
+		return nil, protocolErrorf("push frame of %d envelopes: %v", list.Len(), err)
 	}
 	return readEnvelopes(list, after)
 }
+
+// maxFrameEnvelopes bounds a push frame (schemas/envelope.capnp).
+const maxFrameEnvelopes = 256
 
 func readFrame(stream *quicrpc.PushStream) (schemas.PushFrame, error) {
 	msg, err := stream.ReadMessage()
