@@ -177,6 +177,13 @@ func TestReInitAndBranch(t *testing.T) {
 	if !bytes.Equal(sub.EpochAuthenticator(), n.EpochAuthenticator()) || sub.Epoch() != 1 {
 		t.Error("the branch differs")
 	}
+	unrelated := must2(mls.NewGroup([]byte("unrelated"), a.id, mls.GroupOptions{}))(t)
+	k = b.bundle(t)
+	add := must2(mls.Add(k.Public()))(t)
+	other := must2(unrelated.Commit(mls.CommitOptions{Proposals: []mls.Proposal{add}}))(t)
+	if _, err := mls.Join(other.Welcome, k, b.id, mls.JoinOptions{Parent: b.group}); !errors.Is(err, mls.ErrSubgroup) {
+		t.Errorf("an unrelated group passed off as a branch: %v", err)
+	}
 	stranger := newClient(t, suite1, "stranger")
 	if _, _, err := a.group.Branch([]byte("x"), a.id, [][]byte{stranger.bundle(t).Public()}, mls.SubgroupOptions{}); !errors.Is(err, mls.ErrSubgroup) {
 		t.Errorf("branch with a stranger: %v", err)

@@ -84,7 +84,7 @@ func (g *Group) subgroup(groupID []byte, id *Identity, keyPackages [][]byte, usa
 	return n, res, nil
 }
 
-// checkParent checks that a group which names a parent continues it.
+// checkParent checks that a group which names a parent continues it, and that one whose parent the caller named does name it.
 func (j *joining) checkParent() error {
 	for _, id := range j.secrets.PSKs {
 		if id.Type != wire.PSKResumption || id.Usage == wire.UsageApplication {
@@ -98,6 +98,9 @@ func (j *joining) checkParent() error {
 			return fmt.Errorf("%w: epoch %d", ErrSubgroup, j.e.context.Epoch)
 		}
 		return parent.continuedBy(&Group{suite: j.e.suite, cur: j.e, policy: j.opts.Policy}, id.Usage)
+	}
+	if j.opts.Parent != nil {
+		return fmt.Errorf("%w: the welcome names no parent", ErrSubgroup)
 	}
 	return nil
 }
