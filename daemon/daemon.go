@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	capnp "capnproto.org/go/capnp/v3"
@@ -28,6 +30,9 @@ var ErrConfig = errors.New("bad configuration")
 
 // ErrListen says that the UDP socket cannot be had.
 var ErrListen = errors.New("cannot listen")
+
+// ErrStore says that the data directory cannot be used as it is now: its disk is full or fails, or a file in it is damaged.
+var ErrStore = errors.New("data directory not usable")
 
 // Config is all that a daemon needs; see the flags of quicnprotochatd.
 type Config struct {
@@ -57,8 +62,8 @@ type Daemon struct {
 	log    *slog.Logger
 }
 
-// Start opens the data directory and the socket. What it returns does not serve yet: call Serve. Errors: ErrConfig, ErrListen, those of
-// package store (store.ErrLocked when another process has the directory).
+// Start opens the data directory and the socket. What it returns does not serve yet: call Serve. Errors: ErrConfig, ErrListen, ErrStore, which may wrap
+// one of package store (store.ErrLocked when another process has the directory).
 func Start(cfg Config) (*Daemon, error) {
 	if cfg.DataDir == "" {
 		return nil, fmt.Errorf("%w: no data directory", ErrConfig)
@@ -67,26 +72,44 @@ func Start(cfg Config) (*Daemon, error) {
 		return nil, fmt.Errorf("%w: a certificate file and a key file go together", ErrConfig)
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, keyError(err)
+	}
+	// The store first: its lock says whether another daemon has the directory, before any key in it is made or rotated.
+	st, err := pebble.Open(filepath.Join(cfg.DataDir, "store"), pebble.Options{Logger: cfg.Logger})
+	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	cert, err := serverCertificate(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	d := &Daemon{store: st, log: cfg.Logger}
+	if err := d.begin(cfg); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return d, nil
+}
+
+// begin reads the keys and opens the socket.
+func (d *Daemon) begin(cfg Config) error {
+	var err error
+	if d.cert, err = serverCertificate(cfg); err != nil {
+		return keyError(err)
 	}
 	keys, err := quicrpc.LoadKeys(filepath.Join(cfg.DataDir, "keys"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return keyError(err)
 	}
-	st, err := pebble.Open(filepath.Join(cfg.DataDir, "store"), pebble.Options{Logger: cfg.Logger})
-	if err != nil {
-		return nil, err
+	return d.listen(cfg, d.cert, keys)
+}
+
+// keyError tells a disk that is full or fails, which may pass, from what only somebody's hand can mend.
+func keyError(err error) error {
+	for _, disk := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+		if errors.Is(err, disk) {
+			return fmt.Errorf("%w: %w", ErrStore, err)
+		}
 	}
-	d := &Daemon{store: st, cert: cert, log: cfg.Logger}
-	if err := d.listen(cfg, cert, keys); err != nil {
-		st.Close()
-		return nil, err
-	}
-	return d, nil
+	return fmt.Errorf("%w: %w", ErrConfig, err)
 }
 
 func serverCertificate(cfg Config) (*certs.ServerCertificate, error) {

@@ -56,14 +56,12 @@ func exitCode(err error) int {
 		return exitListen
 	case errors.Is(err, store.ErrLocked):
 		return exitLocked
-	case errors.Is(err, errStore):
+	case errors.Is(err, daemon.ErrStore), errors.Is(err, store.ErrFailed):
 		return exitStore
 	default:
 		return exitFailure
 	}
 }
-
-var errStore = errors.New("store")
 
 func newCommand() *cobra.Command {
 	var cfg daemon.Config
@@ -74,8 +72,13 @@ func newCommand() *cobra.Command {
 		Long: `quicnprotochatd serves the authentication and delivery services of quicnprotochat on one UDP port.
 Every flag can be given by an environment variable: --data-dir is QUICNPROTOCHAT_DATA_DIR.
 It logs to standard error, tells systemd when it is ready, reads its certificate again on HUP, and ends cleanly on TERM or INT.`,
-		Version:       buildinfo.Version(),
-		Args:          cobra.NoArgs,
+		Version: buildinfo.Version(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(cmd, args); err != nil {
+				return fmt.Errorf("%w: %w", errUsage, err)
+			}
+			return nil
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -139,6 +142,7 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 		}
 		return err
 	}
+	defer reloadOnHangup(d, cfg.Logger)() // before systemd is told, which may then send a HUP
 	cfg.Logger.Info("listening", "addr", d.Addr().String(), "pin", d.Pin().String(), "version", buildinfo.Version(), "data", cfg.DataDir)
 	notify(cfg.Logger, sd.SdNotifyReady)
 	stopping := context.AfterFunc(ctx, func() {
@@ -146,9 +150,8 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 		notify(cfg.Logger, sd.SdNotifyStopping)
 	})
 	defer stopping()
-	defer reloadOnHangup(d, cfg.Logger)()
 	if err := d.Serve(ctx, grace); err != nil {
-		return fmt.Errorf("%w: %w", errStore, err)
+		return err
 	}
 	cfg.Logger.Info("stopped")
 	return nil
