@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,29 +41,67 @@ type Account struct {
 	sending sync.Mutex
 }
 
-// Create makes an account in dir: a fresh identity and an empty state, bound to the server at addr (host:port). ErrStateExists if
-// there is one; a failure leaves nothing behind that blocks another try.
-func Create(dir, addr string) (certs.Identity, error) {
+// Create makes an account in dir: a fresh identity and an empty state, bound to the server at addr (host:port), whose key must be pin unless that is
+// nil. A directory that has other things in it must be private already. ErrStateExists if there is an account; a failure leaves nothing behind that
+// blocks another try.
+func Create(dir, addr string, pin *certs.Pin) (certs.Identity, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return certs.Identity{}, fmt.Errorf("%w: server address %q: want host:port", ErrInvalid, addr)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return certs.Identity{}, stateError(dir, err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return certs.Identity{}, stateError(dir, err)
+	// First of all: a new key beside an old state would make neither usable.
+	if _, err := os.Lstat(filepath.Join(dir, stateFile)); err == nil {
+		return certs.Identity{}, fmt.Errorf("%w: %s", ErrStateExists, dir)
 	}
-	path := filepath.Join(dir, keyFile)
-	key, err := certs.LoadIdentityKey(path) // left by an init that was interrupted
-	if errors.Is(err, fs.ErrNotExist) {
-		if key, err = certs.NewIdentityKey(); err == nil {
-			err = certs.SaveIdentityKey(path, key)
-		}
+	if err := makePrivate(dir); err != nil {
+		return certs.Identity{}, err
 	}
+	key, err := makeKey(filepath.Join(dir, keyFile))
 	if err != nil {
 		return certs.Identity{}, stateError(dir, err)
 	}
-	return certs.IdentityOf(key), createState(dir, addr)
+	return certs.IdentityOf(key), createState(dir, addr, pin)
+}
+
+// makePrivate gives dir mode 0700. It does not take a directory away from others who have things in it (a home directory, /tmp).
+func makePrivate(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return stateError(dir, err)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return stateError(dir, err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != keyFile && !strings.HasPrefix(name, ".") {
+			return fmt.Errorf("%w: %s has mode %04o and other things in it (%s): choose a directory of its own", ErrState, dir, info.Mode().Perm(), name)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return stateError(dir, err)
+	}
+	return nil
+}
+
+// makeKey makes the identity key at path, or reads the one that an interrupted init left, or that another process has just made.
+func makeKey(path string) (ed25519.PrivateKey, error) {
+	key, err := certs.LoadIdentityKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = certs.NewIdentityKey(); err != nil {
+		return nil, err
+	}
+	if err = certs.SaveIdentityKey(path, key); errors.Is(err, fs.ErrExist) {
+		return certs.LoadIdentityKey(path)
+	}
+	return key, err
 }
 
 // Open opens the account in dir. Errors: ErrNoState, ErrStateInUse, ErrState.
@@ -91,7 +130,11 @@ func Open(dir string, log *slog.Logger) (*Account, error) {
 		a.server = string(tx.Bucket(bucketMeta).Get(metaServer))
 		return nil
 	})
-	return a, err
+	if err != nil {
+		st.close()
+		return nil, err
+	}
+	return a, nil
 }
 
 // Close releases the directory.

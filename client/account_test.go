@@ -214,14 +214,14 @@ func TestStateDirectory(t *testing.T) {
 	if _, err := Open(dir, nil); !errors.Is(err, ErrNoState) {
 		t.Errorf("open of nothing: %v", err)
 	}
-	if _, err := Create(dir, "no address"); !errors.Is(err, ErrInvalid) {
+	if _, err := Create(dir, "no address", nil); !errors.Is(err, ErrInvalid) {
 		t.Errorf("bad address: %v", err)
 	}
 	a := newAccount(t, dir)
 	if _, err := Open(dir, nil); !errors.Is(err, ErrStateInUse) {
 		t.Errorf("second open: %v", err)
 	}
-	if _, err := Create(dir, "127.0.0.1:1"); !errors.Is(err, ErrStateExists) {
+	if _, err := Create(dir, "127.0.0.1:1", nil); !errors.Is(err, ErrStateExists) {
 		t.Errorf("second create: %v", err)
 	}
 	a.Close()

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -11,10 +12,14 @@ import (
 	"quicnprotochat/mls"
 )
 
-// MaxText bounds a text message, bytes: what still fits a payload of 1 MiB after encryption and padding.
-const MaxText = 1<<20 - 4<<10
+const (
+	// maxPayload is what the server takes as one message, bytes (docs/protocol.md).
+	maxPayload = 1 << 20
+	// MaxText bounds a text message, bytes: what still fits a payload after encryption and padding, which at this size goes in steps of 16 KiB.
+	MaxText = maxPayload - 20<<10
+)
 
-// Send encrypts text to a group (by id) and puts it into the outbox, durable when it returns; Flush sends it. ErrTooLarge above 1 MiB less 4 KiB.
+// Send encrypts text to a group (by id) and puts it into the outbox, durable when it returns; Flush sends it. ErrTooLarge above MaxText.
 func (a *Account) Send(group string, text []byte) error {
 	if len(text) == 0 {
 		return fmt.Errorf("%w: empty message", ErrInvalid)
@@ -38,7 +43,8 @@ func (a *Account) Send(group string, text []byte) error {
 
 // Invite adds somebody to a group: takes a KeyPackage of theirs from the server, commits, and sends the Welcome behind the commit.
 // What has arrived for the group is processed first, so that the commit stands on the newest epoch known. Errors: ErrNoKeyPackage, ErrInvalid (a member already,
-// or a KeyPackage that is not theirs).
+// or a KeyPackage that is not theirs). ErrQuota, here and from Remove and Update: it is done, but somebody's queue is full, and what is for them
+// waits in the outbox.
 func (a *Account) Invite(ctx context.Context, s *Session, group string, who ...certs.Identity) error {
 	if err := a.prepareCommit(ctx, s, group, func(g *mls.Group) error {
 		for _, id := range who {
@@ -52,7 +58,7 @@ func (a *Account) Invite(ctx context.Context, s *Session, group string, who ...c
 	}
 	var adds []mls.Proposal
 	for _, id := range who {
-		pkg, err := fetchValid(ctx, s, id)
+		pkg, _, err := s.FetchValidKeyPackage(ctx, id)
 		if err != nil {
 			return fmt.Errorf("%s: %w", id, err)
 		}
@@ -91,9 +97,10 @@ func (a *Account) Update(ctx context.Context, s *Session, group string) error {
 	return a.commit(ctx, s, group, mls.CommitOptions{ForcePath: true}, nil)
 }
 
-// prepareCommit sends what waits, takes in what has come for the group, and then asks check whether the commit makes sense.
+// prepareCommit sends what waits, takes in what has come for the group, and then asks check whether the commit makes sense. Somebody's full queue
+// is no reason not to commit: it may be theirs who is to be removed.
 func (a *Account) prepareCommit(ctx context.Context, s *Session, group string, check func(g *mls.Group) error) error {
-	if err := a.Flush(ctx, s); err != nil {
+	if err := a.Flush(ctx, s); err != nil && !errors.Is(err, ErrQuota) {
 		return err
 	}
 	if err := a.syncQueue(ctx, s, group); err != nil {
@@ -143,12 +150,18 @@ func (a *Account) stage(group string, opts mls.CommitOptions, welcome []certs.Id
 	})
 }
 
-// fetchValid takes a KeyPackage from the server and checks that it is what the server says: the server is not trusted with that.
-func fetchValid(ctx context.Context, s *Session, owner certs.Identity) ([]byte, error) {
+// FetchValidKeyPackage takes a KeyPackage from the server, as FetchKeyPackage does, and checks what the server is not trusted with: that it is well
+// signed, that it is owner's and nobody else's, and that it is for the suite of our groups; else ErrInvalid. Its lifetime is checked when it is added.
+func (s *Session) FetchValidKeyPackage(ctx context.Context, owner certs.Identity) ([]byte, *mls.KeyPackageInfo, error) {
 	pkg, err := s.FetchKeyPackage(ctx, owner)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	info, err := checkKeyPackage(pkg, owner)
+	return pkg, info, err
+}
+
+func checkKeyPackage(pkg []byte, owner certs.Identity) (*mls.KeyPackageInfo, error) {
 	info, err := mls.InspectKeyPackage(pkg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: KeyPackage from the server: %w", ErrInvalid, err)
@@ -159,7 +172,7 @@ func fetchValid(ctx context.Context, s *Session, owner certs.Identity) ([]byte, 
 	if info.Suite != suite {
 		return nil, fmt.Errorf("%w: KeyPackage for suite %d, want %d", ErrInvalid, info.Suite, suite)
 	}
-	return pkg, nil
+	return info, nil
 }
 
 func findMember(g *mls.Group, id certs.Identity) (leaf uint32, ok bool) {
@@ -171,10 +184,13 @@ func findMember(g *mls.Group, id certs.Identity) (leaf uint32, ok bool) {
 	return 0, false
 }
 
-// PublishKeyPackages makes n fresh KeyPackages, saves their private halves, and uploads them; it returns how many the pool then has.
+// MaxPublish is the most KeyPackages that are published at a time.
+const MaxPublish = 256
+
+// PublishKeyPackages makes n fresh KeyPackages (1 to MaxPublish), saves their private halves, and uploads them; it returns how many the pool then has.
 func (a *Account) PublishKeyPackages(ctx context.Context, s *Session, n int) (available int, err error) {
-	if n < 1 || n > 256 {
-		return 0, fmt.Errorf("%w: %d KeyPackages: 1 to 256 at a time", ErrInvalid, n)
+	if n < 1 || n > MaxPublish {
+		return 0, fmt.Errorf("%w: %d KeyPackages: 1 to %d at a time", ErrInvalid, n, MaxPublish)
 	}
 	packages := make([][]byte, 0, n)
 	err = a.state.update(func(tx *bolt.Tx) error {

@@ -157,7 +157,10 @@ func readEnvelopes(list schemas.Envelope_List, after uint64) ([]Envelope, error)
 	return out, nil
 }
 
-// Queues lists the caller's queues that hold something.
+// maxQueues bounds what Queues takes from a server.
+const maxQueues = 1 << 16
+
+// Queues lists the caller's queues that hold something, by group id.
 func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
@@ -180,7 +183,11 @@ func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
 		}
 		for i := range list.Len() {
 			q := list.At(i)
-			id, _ := q.GroupId()
+			id, err := q.GroupId()
+			if err != nil || len(id) > maxGroupID || string(id) <= after && len(out) > 0 || len(out) == maxQueues {
+				release()
+				return nil, protocolErrorf("queues: %d listed, then one with an id of %d bytes that is not above the last: %v", len(out), len(id), err)
+			}
 			out = append(out, QueueStatus{Group: string(id), Acknowledged: q.Acknowledged(), Last: q.Last(), Messages: q.Messages(), Bytes: q.Bytes()})
 			after = string(id)
 		}

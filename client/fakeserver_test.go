@@ -93,7 +93,7 @@ type fataler interface {
 }
 
 func newAccount(t fataler, dir string) *Account {
-	if _, err := Create(dir, "127.0.0.1:7000"); err != nil {
+	if _, err := Create(dir, "127.0.0.1:7000", nil); err != nil {
 		t.Fatalf("create: %v", err)
 	}
 	a, err := Open(dir, nil)

@@ -48,8 +48,8 @@ func (a *Account) Join(name string) (joined []Group, failed error) {
 		case err == nil:
 			joined = append(joined, g)
 			name = ""
-		case errors.Is(err, ErrGroupExists):
-			return joined, err // the name is taken: the invitation stays
+		case errors.Is(err, ErrGroupExists), errors.Is(err, ErrState):
+			return joined, err // the name is taken, or the disk is full: the invitation stays
 		default:
 			failed = errors.Join(failed, fmt.Errorf("invitation: %w", err))
 			if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketInvites).Delete(key) }); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // Handler takes what the server pushes. For one queue it is called in order, never twice at once; for different queues
 // at the same time. When it returns nil, everything in the batch is acknowledged: the server may delete it. An error ends Listen.
-// A handler that cannot take a group's messages yet returns ErrLater: they stay at the server and come again with the next connection.
+// A handler that cannot take a group's messages yet returns ErrLater: they stay at the server, which offers them again after a pause.
 type Handler func(ctx context.Context, group string, batch []Envelope) error
 
 // ErrLater is what a Handler returns to leave a queue alone for now.
@@ -46,10 +46,8 @@ func (s *Session) Listen(ctx context.Context, opts ListenOptions, handle Handler
 	for {
 		stream, err := s.conn.AcceptPush(ctx)
 		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			return err
+			cancel(err) // the first cause counts; a handler that waits must learn that it is over before it is waited for
+			return context.Cause(ctx)
 		}
 		wg.Go(func() {
 			if err := servePush(ctx, stream, handle); err != nil {

@@ -41,8 +41,12 @@ func (r *outboxRecord) queue() string {
 	return string(r.GroupBytes)
 }
 
-// putOutbox appends a message to the outbox.
+// putOutbox appends a message to the outbox. What the server would refuse for its size does not get there (ErrTooLarge): it would stand in the way of
+// all that comes after it, for ever.
 func putOutbox(tx *bolt.Tx, r outboxRecord) error {
+	if len(r.Payload) > maxPayload {
+		return fmt.Errorf("%w: %d bytes after encryption, at most %d", ErrTooLarge, len(r.Payload), maxPayload)
+	}
 	if _, err := rand.Read(r.ID[:]); err != nil {
 		return err
 	}

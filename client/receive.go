@@ -55,20 +55,26 @@ func (a *Account) take(queue string, batch []Envelope) error {
 			return eachNew(tx, queue, batch, func(e Envelope) error { return keepInvite(tx, e) })
 		})
 	}
-	known := false
-	err := a.state.view(func(tx *bolt.Tx) error {
-		known = tx.Bucket(bucketGroups).Get([]byte(queue)) != nil
-		return nil
-	})
-	if err != nil {
+	if known, err := a.knows(queue); err != nil {
 		return err
-	}
-	if !known {
+	} else if !known {
 		return ErrLater
 	}
 	return a.change(queue, func(tx *bolt.Tx, g *mls.Group) error {
 		return eachNew(tx, queue, batch, func(e Envelope) error { return a.process(tx, g, e.Payload, e.AcceptedAt) })
 	})
+}
+
+// knows says whether a queue is one that take can take from: the inbox, or that of a group of the account's.
+func (a *Account) knows(queue string) (known bool, err error) {
+	if queue == "" {
+		return true, nil
+	}
+	err = a.state.view(func(tx *bolt.Tx) error {
+		known = tx.Bucket(bucketGroups).Get([]byte(queue)) != nil
+		return nil
+	})
+	return known, err
 }
 
 // eachNew calls f for the envelopes above the queue's cursor, and moves the cursor.
@@ -228,13 +234,13 @@ func putUnread(tx *bolt.Tx, m Message) error {
 // Unread hands what was received, oldest first, to show, for one group or (group empty) for all; what show took is removed. When show
 // fails, that message and those after it stay.
 func (a *Account) Unread(group string, show func(Message) error) error {
-	for {
+	for after := []byte{}; ; {
 		var key []byte
 		var m Message
 		err := a.state.view(func(tx *bolt.Tx) error {
 			b := tx.Bucket(bucketUnread)
 			c := b.Cursor()
-			for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			for k, _ := c.Seek(after); k != nil; k, _ = c.Next() {
 				m = Message{}
 				if _, err := getJSON(b, k, &m); err != nil {
 					return err
@@ -255,14 +261,24 @@ func (a *Account) Unread(group string, show func(Message) error) error {
 		if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketUnread).Delete(key) }); err != nil {
 			return err
 		}
+		after = key
 	}
 }
 
-// UnreadCount is how many messages Unread would show, over all groups.
-func (a *Account) UnreadCount() (n int, err error) {
+// UnreadCount is how many messages Unread would show, for one group or (group empty) for all.
+func (a *Account) UnreadCount(group string) (n int, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
-		n = tx.Bucket(bucketUnread).Stats().KeyN
-		return nil
+		b := tx.Bucket(bucketUnread)
+		return b.ForEach(func(k, _ []byte) error {
+			var m Message
+			if _, err := getJSON(b, k, &m); err != nil {
+				return err
+			}
+			if group == "" || string(m.Group) == group {
+				n++
+			}
+			return nil
+		})
 	})
 	return n, err
 }

@@ -71,13 +71,14 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 
 // Close ends the connection and every call under way.
 func (s *Session) Close() error {
+	err := s.conn.Close() // first: a stream that waits to be opened holds the lock
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, r := range s.rpcs {
 		r.Close()
 	}
 	clear(s.rpcs)
-	s.mu.Unlock()
-	return s.conn.Close()
+	return err
 }
 
 // Done is closed when the connection has ended; Err then says why.

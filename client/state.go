@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"quicnprotochat/certs"
 	"quicnprotochat/mls"
 )
 
@@ -27,6 +28,8 @@ const (
 
 	// stateVersion is the format of state.db; a newer one is refused.
 	stateVersion = 1
+	// newStatePattern names a state.db that is being made; an init that was killed may leave one.
+	newStatePattern = ".state-*"
 	// lockWait is how long to wait for another process to leave the directory.
 	lockWait = 500 * time.Millisecond
 )
@@ -56,15 +59,48 @@ type state struct {
 	db *bolt.DB
 }
 
-// createState makes state.db in dir, which must not have one.
-func createState(dir, server string) error {
-	path := filepath.Join(dir, stateFile)
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%w: %s", ErrStateExists, dir)
-	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait})
+// createState makes state.db in dir, which must not have one. It is made under another name and gets its own when it is complete and on disk: a crash or
+// a full disk leaves none that is neither usable nor absent.
+func createState(dir, server string, pin *certs.Pin) error {
+	f, err := os.CreateTemp(dir, newStatePattern)
 	if err != nil {
 		return stateError(dir, err)
+	}
+	fresh := f.Name()
+	defer os.Remove(fresh)
+	if err := f.Close(); err != nil {
+		return stateError(dir, err)
+	}
+	if err := fillState(fresh, server, pin); err != nil {
+		return stateError(dir, err)
+	}
+	// A link fails if the name exists by now; a rename would replace what another process made meanwhile.
+	if err := os.Link(fresh, filepath.Join(dir, stateFile)); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w: %s", ErrStateExists, dir)
+		}
+		return stateError(dir, err)
+	}
+	if err := syncDir(dir); err != nil {
+		return stateError(dir, err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// fillState makes an empty state in the file at path.
+func fillState(path, server string, pin *certs.Pin) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait})
+	if err != nil {
+		return err
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, b := range allBuckets {
@@ -75,6 +111,11 @@ func createState(dir, server string) error {
 		meta := tx.Bucket(bucketMeta)
 		if err := meta.Put(metaVersion, []byte{stateVersion}); err != nil {
 			return err
+		}
+		if pin != nil {
+			if err := tx.Bucket(bucketPins).Put([]byte(server), pin[:]); err != nil {
+				return err
+			}
 		}
 		return meta.Put(metaServer, []byte(server))
 	})

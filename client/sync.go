@@ -23,12 +23,15 @@ func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err err
 		return 0, err
 	}
 	for _, q := range queues {
-		err := a.syncQueue(ctx, s, q.Group)
-		if errors.Is(err, ErrLater) {
-			waiting += q.Messages
+		known, err := a.knows(q.Group)
+		if err != nil {
+			return waiting, err
+		}
+		if !known {
+			waiting += q.Messages // not even fetched: anybody can make such a queue
 			continue
 		}
-		if err != nil {
+		if err := a.syncQueue(ctx, s, q.Group); err != nil {
 			return waiting, err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
-	"quicnprotochat/mls"
 )
 
 // poolSize is how many KeyPackages register publishes and refresh-keypackage fills up to.
@@ -28,12 +27,15 @@ func newInit(g *globals) *cobra.Command {
 			if server == "" {
 				server = defaultServer
 			}
-			id, err := client.Create(g.state, server)
+			opts, err := g.dialOptions()
 			if err != nil {
 				return err
 			}
-			fmt.Println(id)
-			return nil
+			id, err := client.Create(g.state, server, opts.Pin)
+			if err != nil {
+				return err
+			}
+			return say("%s\n", id)
 		},
 	}
 }
@@ -45,8 +47,7 @@ func newWhoami(g *globals) *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return g.withAccount(func(a *client.Account) error {
-				fmt.Println(a.Identity())
-				return nil
+				return say("%s\n", a.Identity())
 			})
 		},
 	}
@@ -95,7 +96,7 @@ func ping(ctx context.Context, g *globals, count int) error {
 			return ctx.Err()
 		}
 		st := s.Conn().State()
-		fmt.Printf("server     %s %s at %s\n", info.Name, info.Version, st.RemoteAddr)
+		fmt.Printf("server     %s %s at %s\n", printable(info.Name), printable(info.Version), st.RemoteAddr) // the server's words
 		fmt.Printf("protocol   QUIC %s, %s, %s, %s, %s\n", st.QUICVersion, st.ALPN, st.TLSVersion, st.CipherSuite, st.Group)
 		fmt.Printf("connected  and answered in %v, resumed: %v, 0-RTT: %v\n", answered.Round(time.Microsecond), st.Resumed, st.Used0RTT)
 		fmt.Printf("limits     payload %d bytes, %d messages and %d recipients a call\n", info.MaxPayload, info.MaxBatch, info.MaxRecipients)
@@ -104,7 +105,9 @@ func ping(ctx context.Context, g *globals, count int) error {
 			if _, err := s.ServerInfo(ctx); err != nil {
 				return err
 			}
-			fmt.Printf("call %-5d %v\n", i+1, time.Since(start).Round(time.Microsecond))
+			if err := say("call %-5d %v\n", i+1, time.Since(start).Round(time.Microsecond)); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -117,7 +120,7 @@ func newRegister(g *globals) *cobra.Command {
 		Short: "Publish KeyPackages, so that others can invite this account",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return publish(cmd.Context(), g, func(client.PoolStatus) int { return count })
+			return publish(cmd.Context(), g, count, func(client.PoolStatus) int { return count })
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", poolSize, "how `many` to publish")
@@ -131,14 +134,17 @@ func newRefresh(g *globals) *cobra.Command {
 		Short: "Fill up the pool of published KeyPackages",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return publish(cmd.Context(), g, func(p client.PoolStatus) int { return max(count-p.Available, 1) })
+			return publish(cmd.Context(), g, count, func(p client.PoolStatus) int { return max(count-p.Available, 1) })
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", poolSize, "how `many` there should be; at least one is published")
 	return cmd
 }
 
-func publish(ctx context.Context, g *globals, want func(client.PoolStatus) int) error {
+func publish(ctx context.Context, g *globals, count int, want func(client.PoolStatus) int) error {
+	if count < 1 || count > client.MaxPublish {
+		return fmt.Errorf("%w: --count %d, want 1 to %d", errUsage, count, client.MaxPublish)
+	}
 	return g.withSession(ctx, func(ctx context.Context, a *client.Account, s *client.Session) error {
 		pool, err := s.PoolStatus(ctx)
 		if err != nil {
@@ -149,8 +155,7 @@ func publish(ctx context.Context, g *globals, want func(client.PoolStatus) int) 
 		if err != nil {
 			return err
 		}
-		fmt.Printf("published %d KeyPackages, %d available\n", n, available)
-		return nil
+		return say("published %d KeyPackages, %d available\n", n, available)
 	})
 }
 
@@ -176,21 +181,16 @@ func newFetchKey(g *globals) *cobra.Command {
 }
 
 func fetchKey(ctx context.Context, s *client.Session, id certs.Identity, out string) error {
-	pkg, err := s.FetchKeyPackage(ctx, id)
+	pkg, info, err := s.FetchValidKeyPackage(ctx, id)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
-	}
-	info, err := mls.InspectKeyPackage(pkg)
-	if err != nil {
-		return err
 	}
 	sum := sha256.Sum256(pkg)
 	fmt.Printf("fingerprint  %s\n", hex.EncodeToString(sum[:]))
 	fmt.Printf("suite        %d\n", info.Suite)
 	fmt.Printf("valid        %s to %s\n", info.NotBefore.UTC().Format(time.DateTime), info.NotAfter.UTC().Format(time.DateTime))
-	fmt.Printf("size         %d bytes\n", len(pkg))
-	if out == "" {
-		return nil
+	if err := say("size         %d bytes\n", len(pkg)); err != nil || out == "" {
+		return err
 	}
 	return os.WriteFile(out, pkg, 0o600)
 }

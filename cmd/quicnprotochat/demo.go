@@ -53,7 +53,7 @@ func newDemoMember(ctx context.Context, g *globals, dir, name string) (*demoMemb
 		server = defaultServer
 	}
 	path := filepath.Join(dir, name)
-	if _, err := client.Create(path, server); err != nil {
+	if _, err := client.Create(path, server, nil); err != nil {
 		return nil, err
 	}
 	a, err := client.Open(path, g.logger())

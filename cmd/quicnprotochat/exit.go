@@ -89,7 +89,7 @@ func explain(err error) string {
 	var kept *keptError
 	switch {
 	case errors.As(err, &kept):
-		return fmt.Sprintf("%s (%d messages kept in the outbox; they go with the next command that connects)", explain(kept.err), kept.messages)
+		return explain(kept.err) + " " + kept.where()
 	case errors.As(err, &pin):
 		return fmt.Sprintf("THE SERVER'S KEY HAS CHANGED. Pinned: %v; presented now: %v. Either the server was given a new key or somebody stands in between; "+
 			"nothing was sent. If its operator confirms the new key, run the command again with --pin %v", pin.Want, pin.Got, pin.Got)
@@ -112,5 +112,10 @@ type keptError struct {
 
 func (e *keptError) Error() string { return e.err.Error() }
 func (e *keptError) Unwrap() error { return e.err }
+
+// where tells what became of the messages.
+func (e *keptError) where() string {
+	return fmt.Sprintf("(%d messages kept in the outbox; they go with the next command that connects)", e.messages)
+}
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

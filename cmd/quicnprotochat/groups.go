@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,7 @@ func newCreateGroup(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Println(group.HexID())
-				return nil
+				return say("%s\n", group.HexID())
 			})
 		},
 	}
@@ -44,7 +44,9 @@ func newGroups(g *globals) *cobra.Command {
 					if group.Removed {
 						note = " (removed)"
 					}
-					fmt.Printf("%s  epoch %d  members %d  %s%s\n", group.HexID(), group.Epoch, len(group.Members), group.Name, note)
+					if err := say("%s  epoch %d  members %d  %s%s\n", group.HexID(), group.Epoch, len(group.Members), group.Name, note); err != nil {
+						return err
+					}
 				}
 				return err
 			})
@@ -64,7 +66,9 @@ func newMembers(g *globals) *cobra.Command {
 					return err
 				}
 				for _, m := range group.Members {
-					fmt.Println(m)
+					if err := say("%s\n", m); err != nil {
+						return err
+					}
 				}
 				return nil
 			})
@@ -195,15 +199,15 @@ func (g *globals) waitFor(ctx context.Context, a *client.Account, wait time.Dura
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	came := false
+	var came atomic.Bool // news comes from one goroutine for each queue
 	err = a.Follow(ctx, opts, func() {
 		if n, err := count(); err == nil && n > 0 {
-			came = true
+			came.Store(true)
 			cancel()
 		}
 	}, nil)
 	switch {
-	case came:
+	case came.Load():
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return errNothing

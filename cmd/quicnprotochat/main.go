@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -27,6 +28,7 @@ const defaultServer = "127.0.0.1:7000"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process, whatever it waits for
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -40,6 +42,9 @@ func run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	if ctx.Err() != nil {
+		if kept := new(keptError); errors.As(err, &kept) {
+			fmt.Fprintln(os.Stderr, "quicnprotochat: interrupted", kept.where())
+		}
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "quicnprotochat:", explain(err))
@@ -67,6 +72,9 @@ func newRoot() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := envflag.Apply(cmd); err != nil {
 				return fmt.Errorf("%w: %w", errUsage, err)
+			}
+			if g.timeout <= 0 {
+				return fmt.Errorf("%w: --timeout %v", errUsage, g.timeout)
 			}
 			return nil
 		},

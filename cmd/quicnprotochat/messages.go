@@ -24,7 +24,7 @@ func newSend(g *globals) *cobra.Command {
 Without the server the message is kept in the outbox, and goes with the next command that connects.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			texts, err := readTexts(args[1:], file)
+			texts, err := readTexts(cmd.Context(), args[1:], file)
 			if err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ Without the server the message is kept in the outbox, and goes with the next com
 }
 
 // readTexts gives the messages to send. It reads no more of a file than could be sent and one byte.
-func readTexts(words []string, file string) ([][]byte, error) {
+func readTexts(ctx context.Context, words []string, file string) ([][]byte, error) {
 	switch {
 	case file != "" && len(words) > 0:
 		return nil, fmt.Errorf("%w: a text or --file, not both", errUsage)
@@ -49,11 +49,14 @@ func readTexts(words []string, file string) ([][]byte, error) {
 		}
 		defer f.Close()
 		text, err := io.ReadAll(io.LimitReader(f, client.MaxText+1))
-		return [][]byte{text}, err
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		return [][]byte{text}, nil
 	case len(words) > 0:
 		return [][]byte{[]byte(strings.Join(words, " "))}, nil
 	}
-	return readLines(os.Stdin)
+	return readInput(ctx, os.Stdin)
 }
 
 func send(ctx context.Context, g *globals, a *client.Account, ref string, texts [][]byte) error {
@@ -63,14 +66,19 @@ func send(ctx context.Context, g *globals, a *client.Account, ref string, texts 
 	}
 	for _, text := range texts {
 		if err := a.Send(group.ID, text); err != nil {
-			return err
+			return kept(a, err)
 		}
 	}
-	err = g.connected(ctx, a, func(ctx context.Context, s *client.Session) error { return a.Flush(ctx, s) })
-	if err != nil {
-		if n, uerr := a.Unsent(); uerr == nil && n > 0 {
-			return &keptError{err, n}
-		}
+	return kept(a, g.connected(ctx, a, func(ctx context.Context, s *client.Session) error { return a.Flush(ctx, s) }))
+}
+
+// kept adds to a failure how many messages wait in the outbox, if any: whoever runs the command again would send them twice.
+func kept(a *client.Account, err error) error {
+	if err == nil {
+		return nil
+	}
+	if n, uerr := a.Unsent(); uerr == nil && n > 0 {
+		return &keptError{err, n}
 	}
 	return err
 }
@@ -91,6 +99,9 @@ func (g *globals) connected(ctx context.Context, a *client.Account, f func(ctx c
 	return f(ctx, s)
 }
 
+// minKeepAlive keeps a connection from being given up for a mere delay.
+const minKeepAlive = 100 * time.Millisecond
+
 func newRecv(g *globals) *cobra.Command {
 	var follow, accept bool
 	var wait, keepAlive time.Duration
@@ -101,6 +112,9 @@ func newRecv(g *globals) *cobra.Command {
 A change of the group is a line whose sender is "*", something unreadable one whose sender is "!". What was printed is not printed again.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if keepAlive < minKeepAlive {
+				return fmt.Errorf("%w: --keep-alive %v, want at least %v", errUsage, keepAlive, minKeepAlive)
+			}
 			return g.withAccount(func(a *client.Account) error {
 				group := ""
 				if len(args) == 1 {
@@ -114,7 +128,7 @@ A change of the group is a line whose sender is "*", something unreadable one wh
 				if follow {
 					return recvFollow(cmd.Context(), g, a, accept, keepAlive, show)
 				}
-				return recvOnce(cmd.Context(), g, a, wait, show)
+				return recvOnce(cmd.Context(), g, a, wait, func() (int, error) { return a.UnreadCount(group) }, show)
 			})
 		},
 	}
@@ -125,7 +139,7 @@ A change of the group is a line whose sender is "*", something unreadable one wh
 	return cmd
 }
 
-func recvOnce(ctx context.Context, g *globals, a *client.Account, wait time.Duration, show func() error) error {
+func recvOnce(ctx context.Context, g *globals, a *client.Account, wait time.Duration, count func() (int, error), show func() error) error {
 	err := g.connected(ctx, a, func(ctx context.Context, s *client.Session) error {
 		waiting, err := a.Sync(ctx, s)
 		if waiting > 0 {
@@ -134,9 +148,9 @@ func recvOnce(ctx context.Context, g *globals, a *client.Account, wait time.Dura
 		return err
 	})
 	// What an earlier run stored is shown even when the server cannot be reached.
-	n, cerr := a.UnreadCount()
+	n, cerr := count()
 	if err == nil && cerr == nil && n == 0 && wait > 0 {
-		err = g.waitFor(ctx, a, wait, a.UnreadCount)
+		err = g.waitFor(ctx, a, wait, count)
 	}
 	tellInvites(a, 0)
 	return errors.Join(show(), err)
@@ -210,7 +224,12 @@ func printMessage(m client.Message) error {
 	case client.KindProblem:
 		sender = "!"
 	}
-	_, err := fmt.Printf("%s\t%s\t%s\t%s\n", m.At.Local().Format(time.DateTime), m.Name, sender, printable(string(m.Text)))
+	return say("%s\t%s\t%s\t%s\n", m.At.Local().Format(time.DateTime), m.Name, sender, printable(string(m.Text)))
+}
+
+// say prints what was asked for: if it cannot be written (a full disk behind a redirection), the command has failed.
+func say(format string, args ...any) error {
+	_, err := fmt.Printf(format, args...)
 	return err
 }
 
