@@ -11,7 +11,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop fuzz bench lint generate install clean
+.PHONY: all build test demo vectors interop fuzz bench bench-mls lint generate install clean
 
 all: build
 
@@ -37,7 +37,11 @@ fuzz:
 	GO="$(GO)" FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+# The MLS library against its peers, medians of three: some minutes.
+bench-mls:
+	$(GO) run ./mls/internal/bench -go $(GO)
 
 lint:
 	GO="$(GO)" STATICCHECK_VERSION=$(STATICCHECK_VERSION) scripts/lint.sh
