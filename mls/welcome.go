@@ -6,7 +6,6 @@ import (
 	"quicnprotochat/mls/internal/codec"
 	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/schedule"
-	"quicnprotochat/mls/internal/suite"
 	"quicnprotochat/mls/internal/wire"
 )
 
@@ -21,7 +20,7 @@ func (d *draft) welcome(withTree bool) ([]byte, error) {
 	secret := schedule.Welcome(s, d.joiner, d.pskSecret)
 	key, nonce := schedule.WelcomeKey(s, secret)
 	w := &wire.Welcome{Suite: s.ID, GroupInfo: s.Seal(key, nonce, nil, info.Raw())}
-	label := suite.NewInfo("Welcome", w.GroupInfo) // may hold the whole tree: made once
+	label := s.NewInfo("Welcome", w.GroupInfo) // may hold the whole tree: made once
 	w.Secrets = make([]wire.EncryptedGroupSecrets, len(d.applied.packages))
 	err = parallel.Do(len(w.Secrets), func(i int) error {
 		p := d.applied.packages[i]

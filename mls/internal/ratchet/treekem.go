@@ -164,9 +164,10 @@ func (p *Path) Encrypt(t *Tree, context []byte, added []Leaf) (*wire.UpdatePath,
 			jobs = append(jobs, job{i, j, x})
 		}
 	}
+	info := t.suite.NewInfo("UpdatePathNode", context)
 	err := parallel.Do(len(jobs), func(i int) error {
 		j := jobs[i]
-		enc, ct, err := t.suite.EncryptWithLabel(t.Key(j.to), "UpdatePathNode", context, p.secrets[j.step])
+		enc, ct, err := t.suite.Encrypt(t.Key(j.to), info, p.secrets[j.step])
 		up.Nodes[j.step].Secrets[j.at] = wire.Ciphertext{KEMOutput: enc, Ciphertext: ct}
 		return err
 	})

@@ -101,10 +101,10 @@ func PSKSecret(s *suite.Suite, psks []PSK) []byte {
 func Confirmed(s *suite.Suite, interim []byte, ac *wire.AuthenticatedContent) []byte {
 	b := codec.AppendU16(nil, ac.WireFormat)
 	b = codec.AppendVec(ac.Content.Append(b), ac.Auth.Signature)
-	return s.Hash(interim, b)
+	return s.HashJoined(interim, b)
 }
 
 // Interim closes the transcript with the confirmation tag, R §8.2.
 func Interim(s *suite.Suite, confirmed, tag []byte) []byte {
-	return s.Hash(confirmed, codec.AppendVec(nil, tag))
+	return s.HashJoined(confirmed, codec.AppendVec(nil, tag))
 }

@@ -1,8 +1,10 @@
 package suite
 
 import (
+	"crypto/ecdh"
 	"crypto/hpke"
 	"fmt"
+	"sync/atomic"
 
 	ckem "github.com/cloudflare/circl/kem"
 )
@@ -16,15 +18,26 @@ type kem interface {
 	derive(ikm []byte) (*PrivateKey, error)
 	parse(raw []byte) (*PrivateKey, error)
 	check(pub []byte) error
-	seal(pub, info, plaintext []byte) (kemOutput, ciphertext []byte, err error)
-	open(priv *PrivateKey, kemOutput, info, ciphertext []byte) ([]byte, error)
+	info(label string, context []byte) Info
+	seal(pub []byte, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error)
+	open(priv *PrivateKey, kemOutput []byte, info Info, ciphertext []byte) ([]byte, error)
 	exportSend(pub []byte, n int) (kemOutput, secret []byte, err error)
 	exportReceive(priv *PrivateKey, kemOutput []byte, n int) ([]byte, error)
 }
 
+// Info is a label with its context, prepared to encrypt under many times.
+type Info struct {
+	raw      []byte // info of HPKE
+	schedule []byte // key_schedule_context of HPKE, dhKEM only
+}
+
+// rawInfo is the Info of KEMs that take it as it is.
+func rawInfo(label string, context []byte) Info { return Info{raw: labelled(label, context)} }
+
 // PrivateKey is an HPKE private key, parsed once. It is immutable until wiped.
 type PrivateKey struct {
 	pub, raw []byte
+	dh       atomic.Pointer[ecdh.PrivateKey]
 	std      hpke.PrivateKey
 	x448     ckem.PrivateKey
 }
@@ -37,9 +50,9 @@ func (k *PrivateKey) Bytes() []byte { return k.raw }
 
 // Clone returns a key that outlives the wiping of k.
 func (k *PrivateKey) Clone() *PrivateKey {
-	c := *k
-	c.raw = append([]byte(nil), k.raw...)
-	return &c
+	c := &PrivateKey{pub: k.pub, raw: append([]byte(nil), k.raw...), std: k.std, x448: k.x448}
+	c.dh.Store(k.dh.Load())
+	return c
 }
 
 // Wipe overwrites the serialized key. The parsed form inside the standard
@@ -47,17 +60,17 @@ func (k *PrivateKey) Clone() *PrivateKey {
 func (k *PrivateKey) Wipe() {
 	if k != nil {
 		clear(k.raw)
-		k.std, k.x448 = nil, nil
+		k.raw, k.std, k.x448 = nil, nil, nil
+		k.dh.Store(nil)
 	}
 }
 
-// stdKEM is a KEM of crypto/hpke.
+// stdKEM is a post-quantum KEM of crypto/hpke.
 type stdKEM struct {
 	kem  hpke.KEM
 	kdf  hpke.KDF
 	aead hpke.AEAD
 	nEnc int // size in bytes of a KEM output
-	nSk  int // size in bytes of a scalar of a NIST curve, else 0
 }
 
 func wrapStd(k hpke.PrivateKey, err error) (*PrivateKey, error) {
@@ -75,12 +88,10 @@ func (m *stdKEM) generate() (*PrivateKey, error)         { return wrapStd(m.kem.
 func (m *stdKEM) derive(ikm []byte) (*PrivateKey, error) { return wrapStd(m.kem.DeriveKeyPair(ikm)) }
 
 func (m *stdKEM) parse(raw []byte) (*PrivateKey, error) {
-	if len(raw) < m.nSk {
-		// Some implementations drop leading zero bytes of a scalar.
-		raw = append(make([]byte, m.nSk-len(raw), m.nSk), raw...)
-	}
 	return wrapStd(m.kem.NewPrivateKey(raw))
 }
+
+func (m *stdKEM) info(label string, context []byte) Info { return rawInfo(label, context) }
 
 func (m *stdKEM) public(pub []byte) (hpke.PublicKey, error) {
 	k, err := m.kem.NewPublicKey(pub)
@@ -91,32 +102,27 @@ func (m *stdKEM) public(pub []byte) (hpke.PublicKey, error) {
 }
 
 func (m *stdKEM) check(pub []byte) error {
-	if _, err := m.public(pub); err != nil {
-		return err
-	}
-	if m.nEnc == 32 && lowOrder25519(pub) {
-		return fmt.Errorf("%w: point of low order", ErrKey)
-	}
-	return nil
+	_, err := m.public(pub)
+	return err
 }
 
-func (m *stdKEM) seal(pub, info, plaintext []byte) ([]byte, []byte, error) {
+func (m *stdKEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
 	k, err := m.public(pub)
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := hpke.Seal(k, m.kdf, m.aead, info, plaintext)
+	out, err := hpke.Seal(k, m.kdf, m.aead, info.raw, plaintext)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %v", ErrKey, err)
 	}
 	return out[:m.nEnc:m.nEnc], out[m.nEnc:], nil
 }
 
-func (m *stdKEM) open(priv *PrivateKey, enc, info, ciphertext []byte) ([]byte, error) {
+func (m *stdKEM) open(priv *PrivateKey, enc []byte, info Info, ciphertext []byte) ([]byte, error) {
 	if len(enc) != m.nEnc || priv.std == nil {
 		return nil, ErrDecrypt
 	}
-	r, err := hpke.NewRecipient(enc, priv.std, m.kdf, m.aead, info)
+	r, err := hpke.NewRecipient(enc, priv.std, m.kdf, m.aead, info.raw)
 	if err != nil {
 		return nil, ErrDecrypt
 	}

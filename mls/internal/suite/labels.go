@@ -1,38 +1,9 @@
 package suite
 
-import (
-	"crypto/hkdf"
-	"crypto/hmac"
-
-	"quicnprotochat/mls/internal/codec"
-)
+import "quicnprotochat/mls/internal/codec"
 
 // prefix stands before every label, R §5.1.2.
 const prefix = "MLS 1.0 "
-
-// Extract is HKDF-Extract, R §8.
-func (s *Suite) Extract(salt, ikm []byte) []byte {
-	prk, err := hkdf.Extract(s.newHash, ikm, salt)
-	if err != nil {
-		panic("mls: HKDF-Extract: " + err.Error()) // only in FIPS-only mode
-	}
-	return prk
-}
-
-// expand is HKDF-Expand. One block, the case of nearly every secret, is one HMAC.
-func (s *Suite) expand(prk, info []byte, n int) []byte {
-	if n <= s.Nh {
-		m := hmac.New(s.newHash, prk)
-		m.Write(info)
-		m.Write([]byte{1})
-		return m.Sum(make([]byte, 0, s.Nh))[:n:n]
-	}
-	out, err := hkdf.Expand(s.newHash, prk, string(info), n)
-	if err != nil {
-		panic("mls: HKDF-Expand: " + err.Error()) // n is checked at the API
-	}
-	return out
-}
 
 // ExpandWithLabel derives n bytes from a secret, R §8. n is at most 255 Nh.
 func (s *Suite) ExpandWithLabel(secret []byte, label string, context []byte, n int) []byte {
@@ -59,7 +30,7 @@ func (s *Suite) DeriveTreeSecret(secret []byte, label string, generation uint32,
 // RefHash names an object by its hash, R §5.2.
 func (s *Suite) RefHash(label string, value []byte) []byte {
 	head := codec.AppendString(make([]byte, 0, 64), label)
-	return s.Hash(codec.AppendLength(head, len(value)), value)
+	return s.HashJoined(codec.AppendLength(head, len(value)), value)
 }
 
 func labelled(label string, content []byte) []byte {
@@ -106,14 +77,11 @@ func (s *Suite) CheckPublic(pub []byte) error { return s.kem.check(pub) }
 
 // EncryptWithLabel encrypts to an HPKE public key, R §5.1.3.
 func (s *Suite) EncryptWithLabel(pub []byte, label string, context, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
-	return s.kem.seal(pub, labelled(label, context), plaintext)
+	return s.kem.seal(pub, s.kem.info(label, context), plaintext)
 }
 
-// Info is a label with its context, to encrypt under many times.
-type Info []byte
-
 // NewInfo prepares a label and context for Encrypt.
-func NewInfo(label string, context []byte) Info { return labelled(label, context) }
+func (s *Suite) NewInfo(label string, context []byte) Info { return s.kem.info(label, context) }
 
 // Encrypt is EncryptWithLabel with a prepared label and context.
 func (s *Suite) Encrypt(pub []byte, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
@@ -122,7 +90,7 @@ func (s *Suite) Encrypt(pub []byte, info Info, plaintext []byte) (kemOutput, cip
 
 // DecryptWithLabel decrypts with an HPKE private key, R §5.1.3.
 func (s *Suite) DecryptWithLabel(k *PrivateKey, label string, context, kemOutput, ciphertext []byte) ([]byte, error) {
-	return s.kem.open(k, kemOutput, labelled(label, context), ciphertext)
+	return s.kem.open(k, kemOutput, s.kem.info(label, context), ciphertext)
 }
 
 // ExternalInit encapsulates to an external public key and returns the KEM

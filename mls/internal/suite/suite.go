@@ -7,8 +7,6 @@ package suite
 
 import (
 	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/subtle"
 	"errors"
 	"hash"
 )
@@ -35,31 +33,11 @@ type Suite struct {
 	// Nk and Nn are the sizes in bytes of an AEAD key and nonce.
 	Nk, Nn int
 
+	block   int // of the hash, in bytes
 	newHash func() hash.Hash
 	newAEAD func(key []byte) (cipher.AEAD, error)
 	kem     kem
 	sig     signature
-}
-
-// Hash returns the hash of the concatenated parts.
-func (s *Suite) Hash(parts ...[]byte) []byte {
-	h := s.newHash()
-	for _, p := range parts {
-		h.Write(p)
-	}
-	return h.Sum(make([]byte, 0, s.Nh))
-}
-
-// MAC returns the HMAC of data.
-func (s *Suite) MAC(key, data []byte) []byte {
-	m := hmac.New(s.newHash, key)
-	m.Write(data)
-	return m.Sum(make([]byte, 0, s.Nh))
-}
-
-// VerifyMAC compares in constant time.
-func (s *Suite) VerifyMAC(key, data, tag []byte) bool {
-	return subtle.ConstantTimeCompare(s.MAC(key, data), tag) == 1
 }
 
 // AEAD returns the suite's AEAD under a key of Nk bytes.

@@ -57,15 +57,15 @@ func gcm(key []byte) (cipher.AEAD, error) {
 }
 
 func sha256Suite(nk int) *Suite {
-	return &Suite{Nh: sha256.Size, Nk: nk, Nn: 12, newHash: sha256.New, newAEAD: gcm}
+	return &Suite{Nh: sha256.Size, block: sha256.BlockSize, Nk: nk, Nn: 12, newHash: sha256.New, newAEAD: gcm}
 }
 
 func sha384Suite() *Suite {
-	return &Suite{Nh: sha512.Size384, Nk: 32, Nn: 12, newHash: sha512.New384, newAEAD: gcm}
+	return &Suite{Nh: sha512.Size384, block: sha512.BlockSize, Nk: 32, Nn: 12, newHash: sha512.New384, newAEAD: gcm}
 }
 
 func sha512Suite() *Suite {
-	return &Suite{Nh: sha512.Size, Nk: 32, Nn: 12, newHash: sha512.New, newAEAD: gcm}
+	return &Suite{Nh: sha512.Size, block: sha512.BlockSize, Nk: 32, Nn: 12, newHash: sha512.New, newAEAD: gcm}
 }
 
 func register(id uint16, name string, s *Suite, k kem, sig signature) {
@@ -74,43 +74,47 @@ func register(id uint16, name string, s *Suite, k kem, sig signature) {
 }
 
 func init() {
-	aes128, aes256, chacha := hpke.AES128GCM(), hpke.AES256GCM(), hpke.ChaCha20Poly1305()
-	k256, k384, k512 := hpke.HKDFSHA256(), hpke.HKDFSHA384(), hpke.HKDFSHA512()
 	p256 := ecdsaScheme{elliptic.P256(), sha256.New, 32}
 	p384 := ecdsaScheme{elliptic.P384(), sha512.New384, 48}
 	p521 := ecdsaScheme{elliptic.P521(), sha512.New, 66}
 
-	register(X25519AES128, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, aes128, 32, 0}, ed25519Scheme{})
-	register(P256AES128, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		sha256Suite(16), &stdKEM{hpke.DHKEM(ecdh.P256()), k256, aes128, 65, 32}, p256)
-	c := sha256Suite(32)
-	c.newAEAD = chacha20poly1305.New
-	register(X25519ChaCha20, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
-		c, &stdKEM{hpke.DHKEM(ecdh.X25519()), k256, chacha, 32, 0}, ed25519Scheme{})
+	s := sha256Suite(16)
+	register(X25519AES128, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519", s,
+		newDHKEM(s, ecdh.X25519(), kemX25519, kdfSHA256, aeadAES128GCM, 32), ed25519Scheme{})
+	s = sha256Suite(16)
+	register(P256AES128, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256", s,
+		newDHKEM(s, ecdh.P256(), kemP256, kdfSHA256, aeadAES128GCM, 32), p256)
+	s = sha256Suite(32)
+	s.newAEAD = chacha20poly1305.New
+	register(X25519ChaCha20, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519", s,
+		newDHKEM(s, ecdh.X25519(), kemX25519, kdfSHA256, aeadChaCha20, 32), ed25519Scheme{})
 	register(X448AES256, "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448",
 		sha512Suite(), newX448(false), ed448Scheme{})
-	register(P521AES256, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521",
-		sha512Suite(), &stdKEM{hpke.DHKEM(ecdh.P521()), k512, aes256, 133, 66}, p521)
-	c = sha512Suite()
-	c.newAEAD = chacha20poly1305.New
+	s = sha512Suite()
+	register(P521AES256, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521", s,
+		newDHKEM(s, ecdh.P521(), kemP521, kdfSHA512, aeadAES256GCM, 66), p521)
+	s = sha512Suite()
+	s.newAEAD = chacha20poly1305.New
 	register(X448ChaCha20, "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448",
-		c, newX448(true), ed448Scheme{})
-	register(P384AES256, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.DHKEM(ecdh.P384()), k384, aes256, 97, 48}, p384)
+		s, newX448(true), ed448Scheme{})
+	s = sha384Suite()
+	register(P384AES256, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384", s,
+		newDHKEM(s, ecdh.P384(), kemP384, kdfSHA384, aeadAES256GCM, 48), p384)
 
+	aes128, aes256 := hpke.AES128GCM(), hpke.AES256GCM()
+	k256, k384 := hpke.HKDFSHA256(), hpke.HKDFSHA384()
 	register(XWingAES128, "MLS_128_MLKEM768X25519_AES128GCM_SHA256_Ed25519",
-		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32, 0}, ed25519Scheme{})
+		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32}, ed25519Scheme{})
 	register(XWingAES256, "MLS_192_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
-		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32, 0}, ed25519Scheme{})
+		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32}, ed25519Scheme{})
 	register(MLKEM768P256AES256, "MLS_192_MLKEM768P256_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65, 0}, p256)
+		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65}, p256)
 	register(MLKEM1024P384AES256, "MLS_192_MLKEM1024P384_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97, 0}, p384)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97}, p384)
 	register(MLKEM768AES256, "MLS_192_MLKEM768_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct, 0}, p256)
+		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct}, p256)
 	register(MLKEM1024AES256, "MLS_192_MLKEM1024_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct, 0}, p384)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct}, p384)
 }
 
 // Sizes in bytes of ML-KEM ciphertexts, FIPS 203.

@@ -101,8 +101,10 @@ func (m *x448KEM) receive(priv *PrivateKey, enc, info []byte) (chpke.Opener, err
 	return o, nil
 }
 
-func (m *x448KEM) seal(pub, info, plaintext []byte) ([]byte, []byte, error) {
-	enc, s, err := m.send(pub, info)
+func (m *x448KEM) info(label string, context []byte) Info { return rawInfo(label, context) }
+
+func (m *x448KEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
+	enc, s, err := m.send(pub, info.raw)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,8 +112,8 @@ func (m *x448KEM) seal(pub, info, plaintext []byte) ([]byte, []byte, error) {
 	return enc, ct, err
 }
 
-func (m *x448KEM) open(priv *PrivateKey, enc, info, ciphertext []byte) ([]byte, error) {
-	o, err := m.receive(priv, enc, info)
+func (m *x448KEM) open(priv *PrivateKey, enc []byte, info Info, ciphertext []byte) ([]byte, error) {
+	o, err := m.receive(priv, enc, info.raw)
 	if err != nil {
 		return nil, err
 	}
