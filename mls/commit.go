@@ -225,15 +225,8 @@ func (g *Group) newContent(f Framing, aad []byte) *wire.AuthenticatedContent {
 // frame turns a signed content of the current epoch into an MLSMessage.
 func (g *Group) frame(ac *wire.AuthenticatedContent) ([]byte, error) {
 	keys := g.cur.keys()
-	m := &wire.Message{Format: ac.WireFormat}
 	if ac.WireFormat == wire.FormatPublicMessage {
-		m.Public = keys.Public(ac)
-		return codec.Encode(m), nil
+		return codec.Encode(&wire.Message{Format: ac.WireFormat, Public: keys.Public(ac)}), nil
 	}
-	var err error
-	if m.Private, err = keys.Seal(ac, g.policy.pad); err != nil {
-		return nil, err
-	}
-	size := len(m.Private.GroupID) + len(m.Private.AAD) + len(m.Private.SenderData) + len(m.Private.Ciphertext) + 32
-	return m.Append(make([]byte, 0, size)), nil
+	return keys.Seal(ac, g.policy.pad)
 }

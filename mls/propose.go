@@ -159,6 +159,5 @@ func (g *Group) Protect(plaintext, aad []byte) ([]byte, error) {
 		return nil, op("protect", err)
 	}
 	m, err := g.frame(ac)
-	clear(ac.Content.Body)
 	return m, op("protect", err)
 }

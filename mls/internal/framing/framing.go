@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"quicnprotochat/mls/internal/codec"
 	"quicnprotochat/mls/internal/schedule"
@@ -36,15 +38,40 @@ type Keys struct {
 
 const signLabel = "FramedContentTBS"
 
-// Sign sets the signature.
-func (k *Keys) Sign(ac *wire.AuthenticatedContent, key *suite.SignatureKey) (err error) {
-	ac.Auth.Signature, err = k.Suite.SignWithLabel(key, signLabel, ac.ToBeSigned(k.Context))
+// buffers holds what is being signed, for the next one to use: it is as long as
+// the message.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer is the size in bytes of the largest buffer that is kept.
+const maxBuffer = 1 << 20
+
+// withSigned calls f with the labelled FramedContentTBS, which it then wipes.
+func (k *Keys) withSigned(ac *wire.AuthenticatedContent, f func(labelled []byte) error) error {
+	p := buffers.Get().(*[]byte)
+	b := slices.Grow((*p)[:0], ac.ToBeSignedSize(k.Context)+64)
+	b, labelled := suite.Label(b, signLabel, func(b []byte) []byte { return ac.AppendToBeSigned(b, k.Context) })
+	err := f(labelled)
+	clear(b)
+	if cap(b) <= maxBuffer {
+		*p = b
+		buffers.Put(p)
+	}
 	return err
+}
+
+// Sign sets the signature.
+func (k *Keys) Sign(ac *wire.AuthenticatedContent, key *suite.SignatureKey) error {
+	return k.withSigned(ac, func(labelled []byte) (err error) {
+		ac.Auth.Signature, err = k.Suite.SignLabelled(key, labelled)
+		return err
+	})
 }
 
 // Verify checks the signature against the sender's public key.
 func (k *Keys) Verify(ac *wire.AuthenticatedContent, pub []byte) error {
-	return k.Suite.VerifyWithLabel(pub, signLabel, ac.ToBeSigned(k.Context), ac.Auth.Signature)
+	return k.withSigned(ac, func(labelled []byte) error {
+		return k.Suite.VerifyLabelled(pub, labelled, ac.Auth.Signature)
+	})
 }
 
 // Public frames a signed content as a PublicMessage, R §6.2.
@@ -57,7 +84,8 @@ func (k *Keys) Public(ac *wire.AuthenticatedContent) *wire.PublicMessage {
 }
 
 func (k *Keys) toBeMACed(ac *wire.AuthenticatedContent) []byte {
-	return ac.Auth.Append(ac.ToBeSigned(k.Context), ac.Content.Type)
+	b := make([]byte, 0, ac.ToBeSignedSize(k.Context)+128)
+	return ac.Auth.Append(ac.AppendToBeSigned(b, k.Context), ac.Content.Type)
 }
 
 // OpenPublic checks the membership tag. The signature is still to be verified.
@@ -83,36 +111,56 @@ func kindOf(contentType uint8) schedule.Kind {
 // senderDataLen is the size of SenderData: leaf, generation, reuse guard.
 const senderDataLen = 12
 
-// Seal encrypts a signed content of the member at its sender index, R §6.3. The
-// plaintext is padded with zeros to what pad says for its length.
-func (k *Keys) Seal(ac *wire.AuthenticatedContent, pad func(int) int) (*wire.PrivateMessage, error) {
+// Seal encrypts a signed content of the member at its sender index and returns
+// it as an MLSMessage, R §6.3. The plaintext is padded with zeros to what pad
+// says for its length.
+func (k *Keys) Seal(ac *wire.AuthenticatedContent, pad func(int) int) ([]byte, error) {
 	c := &ac.Content
 	generation, key, err := k.Secrets.Next(treemath.Leaf(c.Sender.Index), kindOf(c.Type))
 	if err != nil {
 		return nil, err
 	}
-	sender := codec.AppendU32(codec.AppendU32(make([]byte, 0, senderDataLen), c.Sender.Index), generation)
-	sender = sender[:senderDataLen]
+	var sender [senderDataLen]byte
 	guard := sender[8:]
+	codec.AppendU32(codec.AppendU32(sender[:0], c.Sender.Index), generation)
 	if _, err := rand.Read(guard); err != nil {
 		return nil, err
 	}
 	guardNonce(key.Nonce, guard)
-	size := len(c.Body) + len(ac.Auth.Signature) + len(ac.Auth.ConfirmationTag) + 8
-	room := max(size, pad(size)) + 64
-	plain := append(make([]byte, 0, room), c.Body...)
-	plain = ac.Auth.Append(plain, c.Type)
-	if n := pad(len(plain)); n > len(plain) {
-		plain = append(plain, make([]byte, n-len(plain))...)
-	}
 	m := &wire.PrivateMessage{GroupID: c.GroupID, Epoch: c.Epoch, Type: c.Type, AAD: c.AAD}
 	aead := k.Suite.AEAD(key.Key)
-	m.Ciphertext = aead.Seal(plain[:0], key.Nonce, plain, contentAAD(m))
+	// The content is encrypted where it stands in the message, behind room for
+	// what comes first.
+	head := headRoom + len(c.GroupID) + len(c.AAD)
+	b := appendPlain(head, ac, pad, aead.Overhead())
+	m.Ciphertext = aead.Seal(b[head:head], key.Nonce, b[head:], contentAAD(m))
 	clear(key.Key)
 	clear(key.Nonce)
 	sdKey, sdNonce := k.SenderDataKey(m.Ciphertext)
-	m.SenderData = k.Suite.Seal(sdKey, sdNonce, senderAAD(m), sender)
-	return m, nil
+	m.SenderData = k.Suite.Seal(sdKey, sdNonce, senderAAD(m), sender[:])
+	b = b[:head+len(m.Ciphertext)]
+	first := m.AppendHead(codec.AppendU16(codec.AppendU16(make([]byte, 0, head), wire.Version), wire.FormatPrivateMessage))
+	b = b[head-len(first):]
+	copy(b, first)
+	return b, nil
+}
+
+// headRoom bounds the size in bytes of an MLSMessage with a PrivateMessage
+// without group id, AAD and ciphertext: versions, headers, epoch, sender data.
+const headRoom = 96
+
+// appendPlain encodes PrivateMessageContent, R §6.3.1, behind head bytes, with
+// room for the overhead of encryption.
+func appendPlain(head int, ac *wire.AuthenticatedContent, pad func(int) int, overhead int) []byte {
+	c := &ac.Content
+	bound := c.BodySize() + len(ac.Auth.Signature) + len(ac.Auth.ConfirmationTag) + 8
+	b := make([]byte, head, head+max(bound, pad(bound))+overhead+64)
+	b = ac.Auth.Append(c.AppendBody(b), c.Type)
+	size := len(b) - head
+	if n := pad(size); n > size {
+		b = append(b, make([]byte, n-size)...)
+	}
+	return b
 }
 
 func guardNonce(nonce, guard []byte) {

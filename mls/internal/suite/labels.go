@@ -80,6 +80,38 @@ func (s *Suite) EncryptWithLabel(pub []byte, label string, context, plaintext []
 	return s.kem.seal(pub, s.kem.info(label, context), plaintext)
 }
 
+// labelRoom is how much room Label needs before the content, in bytes.
+const labelRoom = 64
+
+// Label appends to b, which is best empty, the content that the function
+// appends, under a label: what SignLabelled signs. It returns the whole buffer,
+// to be used again, and the part that counts.
+func Label(b []byte, label string, content func([]byte) []byte) (buffer, labelled []byte) {
+	start := len(b)
+	buffer = content(append(b, make([]byte, labelRoom)...))
+	var room [labelRoom]byte
+	head := codec.AppendLength(room[:0], len(prefix)+len(label))
+	head = append(append(head, prefix...), label...)
+	head = codec.AppendLength(head, len(buffer)-start-labelRoom)
+	labelled = buffer[start+labelRoom-len(head):]
+	copy(labelled, head)
+	return buffer, labelled
+}
+
+// SignLabelled signs what Label made, R §5.1.2.
+func (s *Suite) SignLabelled(k *SignatureKey, labelled []byte) ([]byte, error) {
+	return k.sign(labelled)
+}
+
+// VerifyLabelled verifies a signature of what Label made. The error is
+// ErrSignature.
+func (s *Suite) VerifyLabelled(pub, labelled, sig []byte) error {
+	if !s.sig.verify(pub, labelled, sig) {
+		return ErrSignature
+	}
+	return nil
+}
+
 // NewInfo prepares a label and context for Encrypt.
 func (s *Suite) NewInfo(label string, context []byte) Info { return s.kem.info(label, context) }
 

@@ -142,9 +142,9 @@ func (c *messageProtectionCase) roundTrip(s *suite.Suite, key *suite.SignatureKe
 		}
 		return err
 	}
-	var err error
-	if m.Private, err = keys.Seal(ac, func(n int) int { return n + 19 }); err != nil {
+	sealed, err := keys.Seal(ac, func(n int) int { return n + 19 })
+	if err != nil {
 		return err
 	}
-	return c.open(s, codec.Encode(m), kind, raw)
+	return c.open(s, sealed, kind, raw)
 }

@@ -48,6 +48,7 @@ func (s *Sender) Decode(r *codec.Reader) {
 
 // Content is a FramedContent, R §6. Body is the encoded content, in the same
 // bytes that are signed; Application, Proposal or Commit is what it decodes to.
+// Body is nil for application data of our own, which may be long.
 type Content struct {
 	GroupID     []byte
 	Epoch       uint64
@@ -62,8 +63,7 @@ type Content struct {
 
 // SetApplication makes the content application data.
 func (c *Content) SetApplication(data []byte) {
-	c.Type, c.Application = ContentApplication, data
-	c.Body = codec.AppendVec(make([]byte, 0, len(data)+4), data)
+	c.Type, c.Application, c.Body = ContentApplication, data, nil
 }
 
 // SetProposal makes the content a proposal.
@@ -80,7 +80,23 @@ func (c *Content) SetCommit(m *Commit) {
 func (c *Content) Append(b []byte) []byte {
 	b = codec.AppendU64(codec.AppendVec(b, c.GroupID), c.Epoch)
 	b = codec.AppendVec(c.Sender.Append(b), c.AAD)
-	return append(append(b, c.Type), c.Body...)
+	return c.AppendBody(append(b, c.Type))
+}
+
+// AppendBody encodes the part that Type selects.
+func (c *Content) AppendBody(b []byte) []byte {
+	if c.Body == nil && c.Type == ContentApplication {
+		return codec.AppendVec(b, c.Application)
+	}
+	return append(b, c.Body...)
+}
+
+// BodySize returns how many bytes AppendBody appends.
+func (c *Content) BodySize() int {
+	if c.Body == nil && c.Type == ContentApplication {
+		return codec.HeaderSize(len(c.Application)) + len(c.Application)
+	}
+	return len(c.Body)
 }
 
 // Decode reads a content.
@@ -153,14 +169,20 @@ func (a *AuthenticatedContent) Decode(r *codec.Reader) {
 	a.Auth.Decode(r, a.Content.Type)
 }
 
-// ToBeSigned is FramedContentTBS, R §6.1; context is the encoded GroupContext.
-func (a *AuthenticatedContent) ToBeSigned(context []byte) []byte {
+// AppendToBeSigned encodes FramedContentTBS, R §6.1; context is the encoded
+// GroupContext.
+func (a *AuthenticatedContent) AppendToBeSigned(b, context []byte) []byte {
 	c := &a.Content
-	b := make([]byte, 0, len(c.GroupID)+len(c.AAD)+len(c.Body)+len(context)+64)
 	b = codec.AppendU16(codec.AppendU16(b, Version), a.WireFormat)
 	b = c.Append(b)
 	if c.Sender.Type == SenderMember || c.Sender.Type == SenderNewMemberCommit {
 		b = append(b, context...)
 	}
 	return b
+}
+
+// ToBeSignedSize bounds how many bytes AppendToBeSigned appends.
+func (a *AuthenticatedContent) ToBeSignedSize(context []byte) int {
+	c := &a.Content
+	return len(c.GroupID) + len(c.AAD) + c.BodySize() + len(context) + 64
 }

@@ -48,10 +48,15 @@ type PrivateMessage struct {
 
 // Append encodes the message.
 func (m *PrivateMessage) Append(b []byte) []byte {
+	return append(m.AppendHead(b), m.Ciphertext...)
+}
+
+// AppendHead encodes all that comes before the bytes of the ciphertext.
+func (m *PrivateMessage) AppendHead(b []byte) []byte {
 	b = append(codec.AppendU64(codec.AppendVec(b, m.GroupID), m.Epoch), m.Type)
 	b = codec.AppendVec(b, m.AAD)
 	b = codec.AppendVec(b, m.SenderData)
-	return codec.AppendVec(b, m.Ciphertext)
+	return codec.AppendLength(b, len(m.Ciphertext))
 }
 
 // Decode reads a message.
