@@ -106,7 +106,7 @@ func keepInvite(tx *bolt.Tx, e Envelope) error {
 		return nil
 	}
 	b := tx.Bucket(bucketInvites)
-	if b.Stats().KeyN >= maxInvites {
+	if countKeys(b) >= maxInvites {
 		if k, _ := b.Cursor().First(); k != nil {
 			if err := b.Delete(k); err != nil {
 				return err
@@ -191,7 +191,7 @@ func changes(res *mls.Processed, by certs.Identity) (out []string) {
 
 func hold(tx *bolt.Tx, g *mls.Group, payload []byte, at time.Time) error {
 	b := tx.Bucket(bucketHeld)
-	if b.Stats().KeyN >= maxHeld {
+	if countKeys(b) >= maxHeld {
 		return putUnread(tx, Message{Group: g.GroupID(), Kind: KindProblem, At: at.UTC(),
 			Text: []byte("a message is ahead of its epoch, and too many are waiting already")})
 	}

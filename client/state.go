@@ -208,6 +208,15 @@ func getJSON(b *bolt.Bucket, key []byte, v any) (found bool, err error) {
 	return true, nil
 }
 
+// countKeys counts what stands in b. Bucket.Stats would not see what the transaction itself has put there.
+func countKeys(b *bolt.Bucket) (n int) {
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		n++
+	}
+	return n
+}
+
 // cursorKey is the name of a queue's cursor: bbolt has no empty keys, and the inbox has an empty name.
 func cursorKey(group string) []byte { return append([]byte("q"), group...) }
 
