@@ -17,7 +17,8 @@ type JoinOptions struct {
 	// RatchetTree is the tree, when the Welcome or GroupInfo has none.
 	RatchetTree []byte
 	// Parent is the group that the new one continues: the one that was
-	// reinitialized, or branched from, R §11.2 and §11.3.
+	// reinitialized, or branched from, R §11.2 and §11.3. A Welcome that does
+	// not continue it is refused with ErrSubgroup.
 	Parent *Group
 }
 
@@ -40,6 +41,7 @@ type joining struct {
 	id      *Identity
 	opts    *JoinOptions
 	secrets wire.GroupSecrets
+	named   *wire.PSKID // of the group that the new one continues, or nil
 	psk     []byte
 	info    wire.GroupInfo
 	e       *epoch
@@ -117,14 +119,16 @@ func (j *joining) open(w *wire.Welcome) error {
 func (j *joining) gatherPSKs() ([]byte, error) {
 	ids := make([]*wire.PSKID, len(j.secrets.PSKs))
 	seen := make(map[string]struct{})
-	subgroup := 0
 	for i := range j.secrets.PSKs {
 		id := &j.secrets.PSKs[i]
 		if len(id.Nonce) != j.bundle.suite.Nh {
 			return nil, fmt.Errorf("%w: nonce of %d bytes", ErrPSK, len(id.Nonce))
 		}
 		if id.Type == wire.PSKResumption && id.Usage != wire.UsageApplication {
-			subgroup++
+			if j.named != nil {
+				return nil, fmt.Errorf("%w: two parent groups", ErrPSK)
+			}
+			j.named = id
 		}
 		seen[string(id.Append(nil))] = struct{}{}
 		ids[i] = id
@@ -132,8 +136,8 @@ func (j *joining) gatherPSKs() ([]byte, error) {
 	if len(seen) != len(ids) {
 		return nil, ErrDuplicatePSK
 	}
-	if subgroup > 1 {
-		return nil, fmt.Errorf("%w: two parent groups", ErrPSK)
+	if err := j.checkNamed(); err != nil {
+		return nil, err
 	}
 	return gatherPSKs(j.bundle.suite, &j.opts.Policy, ids, j.opts.Parent)
 }

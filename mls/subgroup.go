@@ -84,25 +84,35 @@ func (g *Group) subgroup(groupID []byte, id *Identity, keyPackages [][]byte, usa
 	return n, res, nil
 }
 
-// checkParent checks that a group which names a parent continues it, and that one whose parent the caller named does name it.
-func (j *joining) checkParent() error {
-	for _, id := range j.secrets.PSKs {
-		if id.Type != wire.PSKResumption || id.Usage == wire.UsageApplication {
-			continue
-		}
-		parent := j.opts.Parent
-		if parent == nil || !bytes.Equal(parent.cur.context.GroupID, id.GroupID) {
-			return fmt.Errorf("%w: its parent is not at hand", ErrSubgroup)
-		}
-		if j.e.context.Epoch != 1 {
-			return fmt.Errorf("%w: epoch %d", ErrSubgroup, j.e.context.Epoch)
-		}
-		return parent.continuedBy(&Group{suite: j.e.suite, cur: j.e, policy: j.opts.Policy}, id.Usage)
+// checkNamed checks that a Welcome continues the parent that the caller named,
+// R §12.4.3.1: a group that only has the same members must not pass for one. A
+// Welcome that names a parent which is not at hand fails for want of its PSK.
+func (j *joining) checkNamed() error {
+	if j.opts.Parent == nil {
+		return nil
 	}
-	if j.opts.Parent != nil {
+	if j.named == nil {
 		return fmt.Errorf("%w: the welcome names no parent", ErrSubgroup)
 	}
+	if !bytes.Equal(j.opts.Parent.cur.context.GroupID, j.named.GroupID) {
+		return fmt.Errorf("%w: the welcome names another parent", ErrSubgroup)
+	}
 	return nil
+}
+
+// checkParent checks that a group which names a parent continues it.
+func (j *joining) checkParent() error {
+	if j.named == nil {
+		return nil
+	}
+	parent := j.opts.Parent
+	if j.e.context.Epoch != 1 {
+		return fmt.Errorf("%w: epoch %d", ErrSubgroup, j.e.context.Epoch)
+	}
+	if j.named.Usage == wire.UsageReInit && j.named.Epoch != parent.Epoch() {
+		return fmt.Errorf("%w: it was reinitialized in epoch %d, not %d", ErrSubgroup, parent.Epoch(), j.named.Epoch)
+	}
+	return parent.continuedBy(&Group{suite: j.e.suite, cur: j.e, policy: j.opts.Policy}, j.named.Usage)
 }
 
 // continuedBy checks the rules of R §11.2 and §11.3 for a new group n.
