@@ -17,6 +17,7 @@ var (
 	ErrUnsupported = wire.ErrUnsupported // a type that cannot be parsed
 	ErrSuite       = errors.New("cipher suite does not fit")
 	ErrUnknown     = suite.ErrUnknown // cipher suite not implemented
+	ErrCodePoint   = suite.ErrCodePoint
 	ErrVersion     = errors.New("protocol version does not fit")
 	ErrKey         = suite.ErrKey
 	ErrLimit       = errors.New("limit exceeded")
@@ -90,6 +91,7 @@ var (
 	ErrWrongIdentity = errors.New("identity does not fit")
 	ErrState         = errors.New("saved state is damaged or of an unknown version")
 	ErrSubgroup      = errors.New("group does not continue its parent")
+	ErrSuitesInUse   = suite.ErrInUse // too late for SetPostQuantumSuites
 )
 
 // EpochError says for which epoch a message was. It matches ErrWrongEpoch and

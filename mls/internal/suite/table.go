@@ -8,12 +8,11 @@ import (
 	"crypto/hpke"
 	"crypto/sha256"
 	"crypto/sha512"
-	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// The suites of R §17.1.
+// The suites of R §17.1, then the post-quantum ones with their default numbers.
 const (
 	X25519AES128        uint16 = 1
 	P256AES128          uint16 = 2
@@ -31,22 +30,8 @@ const (
 	MLKEM1024AES256            = privateUse + 0x36
 )
 
+// suites holds every suite under its default code point. It does not change.
 var suites = map[uint16]*Suite{}
-
-// Lookup returns the suite with the given code point.
-func Lookup(id uint16) (*Suite, error) {
-	if s, ok := suites[id]; ok {
-		return s, nil
-	}
-	return nil, fmt.Errorf("%w: %d", ErrUnknown, id)
-}
-
-// All returns the code points of the suites of R §17.1, then those of the
-// post-quantum ones, whose code points are ours.
-func All() (standard, postQuantum []uint16) {
-	return []uint16{1, 2, 3, 4, 5, 6, 7},
-		[]uint16{XWingAES128, XWingAES256, MLKEM768P256AES256, MLKEM1024P384AES256, MLKEM768AES256, MLKEM1024AES256}
-}
 
 func gcm(key []byte) (cipher.AEAD, error) {
 	b, err := aes.NewCipher(key)
@@ -71,6 +56,9 @@ func sha512Suite() *Suite {
 func register(id uint16, name string, s *Suite, k kem, sig signature) {
 	s.ID, s.Name, s.kem, s.sig = id, name, k, sig
 	suites[id] = s
+	if id >= privateUse {
+		postQuantum.table[id] = s
+	}
 }
 
 func init() {
