@@ -173,6 +173,9 @@ func TestCompressedPoints(t *testing.T) {
 		if err := s.VerifyWithLabel(compressed, "l", nil, sig); err != nil {
 			t.Errorf("suite %d: %v", id, err)
 		}
+		if err := s.CheckPublic(compressed); !errors.Is(err, ErrKey) {
+			t.Errorf("%s: a compressed HPKE key: %v", s.Name, err)
+		}
 		compressed[0] ^= 1
 		if err := s.VerifyWithLabel(compressed, "l", nil, sig); !errors.Is(err, ErrSignature) {
 			t.Errorf("suite %d, the opposite point: %v", id, err)
