@@ -3,7 +3,10 @@ package mls_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"testing"
 
@@ -16,6 +19,7 @@ import (
 type walk struct {
 	*group
 	t    *rapid.T
+	most int // members
 	late []lateMessage
 }
 
@@ -47,11 +51,16 @@ func (w *walk) other(than *client, label string) *client {
 }
 
 func (w *walk) addSome() {
-	if len(w.members) >= 10 {
+	w.grow(3)
+}
+
+// grow adds up to n clients in one commit.
+func (w *walk) grow(n int) {
+	if n = min(n, w.most-len(w.members)); n < 1 {
 		return
 	}
 	var list []*client
-	for range rapid.IntRange(1, 3).Draw(w.t, "how many") {
+	for range rapid.IntRange(1, n).Draw(w.t, "how many") {
 		list = append(list, w.newClient(w.t))
 	}
 	w.add(w.t, w.any("adder"), list...)
@@ -118,7 +127,7 @@ func (w *walk) byReference() {
 	if len(w.members) > 2 {
 		propose("remove", func(g *mls.Group) ([]byte, error) { return g.ProposeRemove(w.any("target").group.OwnLeaf()) })
 	}
-	if len(w.members) < 10 {
+	if len(w.members) < w.most {
 		propose("add", func(g *mls.Group) ([]byte, error) { return g.ProposeAdd(b.Public()) })
 	}
 	if rapid.Bool().Draw(w.t, "reload before the commit") {
@@ -171,7 +180,7 @@ func (w *walk) external() {
 		opts.Resync = true
 		opts.Former = c.group
 		opts.PSKs = []mls.Proposal{mls.ResumptionPSK(c.group.GroupID(), c.group.Epoch())}
-	} else if len(w.members) >= 10 {
+	} else if len(w.members) >= w.most {
 		return
 	}
 	g, commit, err := mls.ExternalJoin(info, c.id, opts)
@@ -245,24 +254,57 @@ func (w *walk) in(c *client) bool {
 
 func (w *walk) reload() { w.any("reloaded").reload(w.t) }
 
-// TestRandomWalk lets a group live through everything and compares all members
-// after each step.
+// live takes random steps and compares all members after each.
+func (w *walk) live(most int) {
+	steps := map[string]func(){
+		"add": w.addSome, "update": w.update, "update again": w.update, "remove": w.remove,
+		"by reference": w.byReference, "race": w.race, "external": w.external,
+		"talk": w.talk, "arrive": w.arrive, "reload": w.reload,
+	}
+	names := slices.Sorted(maps.Keys(steps))
+	for range rapid.IntRange(1, most).Draw(w.t, "steps") {
+		steps[rapid.SampledFrom(names).Draw(w.t, "step")]()
+		w.agree(w.t)
+	}
+}
+
+func walkPolicy(t *rapid.T) mls.Policy {
+	pol := mls.Policy{ExternalPSK: psk}
+	if rapid.Bool().Draw(t, "public handshakes") {
+		pol.Handshake = mls.FramingPublic
+	}
+	return pol
+}
+
+// TestRandomWalk lets a small group live through everything.
 func TestRandomWalk(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		pol := mls.Policy{ExternalPSK: psk}
-		if rapid.Bool().Draw(rt, "public handshakes") {
-			pol.Handshake = mls.FramingPublic
+		pol := walkPolicy(rt)
+		n := rapid.IntRange(2, 6).Draw(rt, "members")
+		w := &walk{t: rt, most: 10, group: newTestGroup(rt, suite1, n, pol)}
+		w.live(14)
+	})
+}
+
+// TestRandomWalkLarge does so with up to 40 members, in a few runs: as many as
+// QUICNPROTOCHAT_WALKS says.
+func TestRandomWalkLarge(t *testing.T) {
+	runs := "10"
+	if s := os.Getenv("QUICNPROTOCHAT_WALKS"); s != "" {
+		runs = s
+	}
+	checks := flag.Lookup("rapid.checks").Value
+	usual := checks.String()
+	ok(t, checks.Set(runs))
+	defer func() { ok(t, checks.Set(usual)) }()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &walk{t: rt, most: 40, group: newTestGroup(rt, suite1, 2, walkPolicy(rt))}
+		n := rapid.IntRange(11, w.most).Draw(rt, "members")
+		for len(w.members) < n {
+			w.grow(n - len(w.members))
+			w.update()
 		}
-		w := &walk{t: rt, group: newTestGroup(rt, suite1, rapid.IntRange(2, 6).Draw(rt, "members"), pol)}
-		steps := map[string]func(){
-			"add": w.addSome, "update": w.update, "update again": w.update, "remove": w.remove,
-			"by reference": w.byReference, "race": w.race, "external": w.external,
-			"talk": w.talk, "arrive": w.arrive, "reload": w.reload,
-		}
-		names := []string{"add", "update", "update again", "remove", "by reference", "race", "external", "talk", "arrive", "reload"}
-		for range rapid.IntRange(1, 14).Draw(rt, "steps") {
-			steps[rapid.SampledFrom(names).Draw(rt, "step")]()
-			w.agree(rt)
-		}
+		w.agree(rt)
+		w.live(30)
 	})
 }
