@@ -114,22 +114,32 @@ func Open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// startGuarded is start in a goroutine of its own, which pebble may end (see failure.Fatalf), or have panic.
-func (s *Store) startGuarded() (c *committer, err error) {
-	done := make(chan struct{})
+// startGuarded is start in a goroutine of its own, which pebble may end (see failure.Fatalf), or have panic. One that pebble ended may
+// block in pebble's own clean-up for good, so a failure counts as its end too.
+func (s *Store) startGuarded() (*committer, error) {
+	type result struct {
+		c   *committer
+		err error
+	}
+	done := make(chan result, 1)
 	go func() {
-		defer close(done)
+		var res result
 		defer func() {
 			if r := recover(); r != nil {
-				err = fmt.Errorf("store: open %s: %v", s.dir, r)
-			} else if c == nil && err == nil {
-				err = s.fail.err()
+				res = result{err: fmt.Errorf("store: open %s: %v", s.dir, r)}
+			} else if res.c == nil && res.err == nil {
+				res.err = s.fail.err()
 			}
+			done <- res
 		}()
-		c, err = s.start()
+		res.c, res.err = s.start()
 	}()
-	<-done
-	return c, err
+	select {
+	case res := <-done:
+		return res.c, res.err
+	case <-s.fail.failed:
+		return nil, fmt.Errorf("store: open %s: %w", s.dir, s.fail.err())
+	}
 }
 
 func (s *Store) acquire() error {
