@@ -99,8 +99,16 @@ func (g *Group) Changes() []Record {
 	if g.store.group {
 		out = append(out, Record{keyGroup, g.appendState(nil)})
 	}
-	if g.cur.tree != g.store.tree {
-		out = g.appendPages(out)
+	t := g.cur.tree
+	for i := range t.Pages() {
+		if !t.SamePage(g.store.tree, i) {
+			out = append(out, Record{keyPage(i), t.AppendPage(nil, i)})
+		}
+	}
+	if g.store.tree != nil {
+		for i := t.Pages(); i < g.store.tree.Pages(); i++ {
+			out = append(out, Record{keyPage(i), nil})
+		}
 	}
 	if g.store.pending {
 		r := Record{Key: keyPending}
@@ -120,23 +128,6 @@ func (g *Group) Changes() []Record {
 	}
 	out = appendMessages(out, g.cur.context.Epoch, g.cur.messages)
 	slices.SortFunc(out, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
-	return out
-}
-
-// appendPages adds the pages of the tree that changed: a new epoch has a tree of
-// its own, which shares nodes with the last.
-func (g *Group) appendPages(out []Record) []Record {
-	t := g.cur.tree
-	for i := range t.Pages() {
-		if !t.SamePage(g.store.tree, i) {
-			out = append(out, Record{keyPage(i), t.AppendPage(nil, i)})
-		}
-	}
-	if g.store.tree != nil {
-		for i := t.Pages(); i < g.store.tree.Pages(); i++ {
-			out = append(out, Record{keyPage(i), nil})
-		}
-	}
 	return out
 }
 
