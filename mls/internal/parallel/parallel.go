@@ -8,10 +8,9 @@ import (
 )
 
 // Do calls f for 0 to n-1, on all processors, and returns the first error that
-// came up; the rest may then not have been called. f should take as long as a
-// public-key operation: to wake another processor takes about as long, so that
-// less than two calls for each are made by the caller's goroutine alone. It
-// always takes part, and no other outlives Do.
+// came up; the rest may then not have been called. Each call should take longer
+// than it takes to start a goroutine, as public-key operations do. The caller's
+// goroutine takes part, and no other outlives Do.
 func Do(n int, f func(int) error) error {
 	var (
 		next  atomic.Int64
@@ -32,7 +31,7 @@ func Do(n int, f func(int) error) error {
 			}
 		}
 	}
-	for range min(runtime.GOMAXPROCS(0), n/2) - 1 {
+	for range min(runtime.GOMAXPROCS(0), n) - 1 {
 		wg.Go(work)
 	}
 	work()
