@@ -116,14 +116,6 @@ func (v *public) applyUpdate(a *applied, c change, policy *Policy) error {
 
 // checkNewLeaf checks a leaf that replaces old, or nothing, at index, R §7.3.
 func (v *public) checkNewLeaf(rules *requirements, leaf, old *wire.LeafNode, index uint32, source uint8) error {
-	if err := v.checkNewFields(rules, leaf, old, source); err != nil {
-		return err
-	}
-	return leaf.Verify(v.suite, v.context.GroupID, index)
-}
-
-// checkNewFields is checkNewLeaf without the signature.
-func (v *public) checkNewFields(rules *requirements, leaf, old *wire.LeafNode, source uint8) error {
 	if err := checkLeafSelf(v.suite, leaf, source); err != nil {
 		return err
 	}
@@ -133,19 +125,16 @@ func (v *public) checkNewFields(rules *requirements, leaf, old *wire.LeafNode, s
 	if old != nil && bytes.Equal(old.EncryptionKey, leaf.EncryptionKey) {
 		return fmt.Errorf("%w: leaf keeps its encryption key", ErrDuplicateKey)
 	}
-	return nil
+	return leaf.Verify(v.suite, v.context.GroupID, index)
 }
 
 func (v *public) applyAdds(a *applied, p *plan, policy *Policy) error {
-	err := parallel.Do(2*len(p.adds), func(i int) error { // two signatures each
-		k := p.adds[i/2].Add
-		if i%2 == 1 {
-			return verifyPackage(v.suite, k)
-		}
-		if err := a.rules.check(&k.Leaf); err != nil {
+	err := parallel.Do(len(p.adds), func(i int) error {
+		k := p.adds[i].Add
+		if err := checkKeyPackage(v.suite, k); err != nil {
 			return err
 		}
-		return checkPackageLeaf(v.suite, k)
+		return a.rules.check(&k.Leaf)
 	})
 	if err != nil {
 		return fmt.Errorf("add: %w", err)

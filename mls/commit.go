@@ -4,9 +4,7 @@ import (
 	"bytes"
 
 	"quicnprotochat/mls/internal/codec"
-	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/ratchet"
-	"quicnprotochat/mls/internal/suite"
 	"quicnprotochat/mls/internal/wire"
 )
 
@@ -81,8 +79,6 @@ type draft struct {
 	pskSecret  []byte
 	joiner     []byte
 	initSecret []byte
-	info       *wire.GroupInfo // of a Welcome
-	senders    []*suite.Sender // to those who are added
 }
 
 func (d *draft) commitSecret() []byte {
@@ -166,13 +162,16 @@ func (g *Group) finish(d *draft, opts *CommitOptions) (*CommitResult, error) {
 	}
 	ac := g.newContent(opts.Framing, opts.AAD)
 	ac.Content.SetCommit(&d.commit)
-	if err := g.signCommit(d, ac, opts); err != nil {
+	keys := g.cur.keys()
+	if err := keys.Sign(ac, g.id.key); err != nil {
 		return nil, err
 	}
+	d.joiner = g.cur.derive(d.next, d.context, ac, d.initSecret, d.commitSecret(), d.pskSecret, g.policy.limits())
+	ac.Auth.ConfirmationTag = d.next.tag
 	res := &CommitResult{Epoch: d.context.Epoch, Added: members(d.applied.joined)}
 	var err error
 	if len(d.applied.added) > 0 {
-		if res.Welcome, err = d.welcome(); err != nil {
+		if res.Welcome, err = d.welcome(!opts.OmitRatchetTree); err != nil {
 			return nil, err
 		}
 	}
@@ -200,31 +199,6 @@ func (g *Group) finish(d *draft, opts *CommitOptions) (*CommitResult, error) {
 	}
 	g.pending, g.store.pending = p, true
 	return res, nil
-}
-
-// signCommit signs a commit, derives the next epoch and, when somebody is added,
-// signs its GroupInfo; meanwhile the encryption to the new members begins.
-func (g *Group) signCommit(d *draft, ac *wire.AuthenticatedContent, opts *CommitOptions) error {
-	sign := func() error {
-		if err := g.cur.keys().Sign(ac, g.id.key); err != nil {
-			return err
-		}
-		d.joiner = g.cur.derive(d.next, d.context, ac, d.initSecret, d.commitSecret(), d.pskSecret, g.policy.limits())
-		ac.Auth.ConfirmationTag = d.next.tag
-		return nil
-	}
-	if len(d.applied.added) == 0 {
-		return sign()
-	}
-	return parallel.Do(2, func(i int) (err error) {
-		if i == 1 {
-			return d.beginWelcome()
-		}
-		if err = sign(); err == nil {
-			d.info, err = d.next.groupInfo(d.id, !opts.OmitRatchetTree, false, nil)
-		}
-		return err
-	})
 }
 
 func (a *applied) info(p *plan) commitInfo {

@@ -161,14 +161,6 @@ func parseKeyPackage(raw []byte) (*wire.KeyPackage, *suite.Suite, error) {
 
 // checkKeyPackage validates a package, R §10.1, but for lifetime and group.
 func checkKeyPackage(s *suite.Suite, p *wire.KeyPackage) error {
-	if err := checkPackageLeaf(s, p); err != nil {
-		return err
-	}
-	return verifyPackage(s, p)
-}
-
-// checkPackageLeaf is the part of checkKeyPackage with the leaf's signature.
-func checkPackageLeaf(s *suite.Suite, p *wire.KeyPackage) error {
 	if p.Version != wire.Version {
 		return ErrVersion
 	}
@@ -190,11 +182,6 @@ func checkPackageLeaf(s *suite.Suite, p *wire.KeyPackage) error {
 	if err := p.Leaf.Verify(s, nil, 0); err != nil {
 		return fmt.Errorf("leaf: %w", err)
 	}
-	return nil
-}
-
-// verifyPackage is the part of checkKeyPackage with the package's signature.
-func verifyPackage(s *suite.Suite, p *wire.KeyPackage) error {
 	if err := p.Verify(s); err != nil {
 		return fmt.Errorf("key package: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"quicnprotochat/mls/internal/codec"
-	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/ratchet"
 	"quicnprotochat/mls/internal/wire"
 )
@@ -139,8 +138,7 @@ func (g *Group) followPath(r *received, up *wire.UpdatePath, sender wire.Sender)
 		r.next.private.Prune(a.tree)
 		return g.suite.Zero(), g.cur.nextContext(a.tree, a.extensions), nil
 	}
-	credential, err := g.checkPathLeaf(r, up, sender)
-	if err != nil {
+	if err := g.checkPathLeaf(r, up, sender); err != nil {
 		return nil, wire.GroupContext{}, err
 	}
 	if err := checkPathKeys(a.tree, up); err != nil {
@@ -156,33 +154,19 @@ func (g *Group) followPath(r *received, up *wire.UpdatePath, sender wire.Sender)
 		return nil, wire.GroupContext{}, err
 	}
 	context := g.cur.nextContext(a.tree, a.extensions)
-	var secret []byte
-	err = parallel.Do(2, func(i int) (err error) {
-		if i == 0 {
-			if err := up.Leaf.Verify(g.suite, g.cur.context.GroupID, uint32(r.committer)); err != nil {
-				return fmt.Errorf("committer's leaf: %w", err)
-			}
-			return nil
-		}
-		secret, err = r.next.private.Open(a.tree, r.committer, up, codec.Encode(&context), a.added)
-		return err
-	})
-	if err != nil {
-		return nil, wire.GroupContext{}, err
-	}
-	return secret, context, g.cur.validate(&g.policy, up.Leaf.Credential, credential)
+	secret, err := r.next.private.Open(a.tree, r.committer, up, codec.Encode(&context), a.added)
+	return secret, context, err
 }
 
-// checkPathLeaf checks the committer's new leaf, R §12.4.2 and §7.3, but for its
-// signature, and returns what a validator of its credential is told.
-func (g *Group) checkPathLeaf(r *received, up *wire.UpdatePath, sender wire.Sender) (CredentialContext, error) {
+// checkPathLeaf checks the committer's new leaf, R §12.4.2 and §7.3.
+func (g *Group) checkPathLeaf(r *received, up *wire.UpdatePath, sender wire.Sender) error {
 	index := uint32(r.committer)
 	ctx := CredentialContext{Reason: ReasonCommit, Leaf: index, SignatureKey: up.Leaf.SignatureKey}
 	var old *wire.LeafNode
 	if sender.Type == wire.SenderMember {
 		var err error
 		if old, err = leafOf(r.applied.tree, index); err != nil {
-			return ctx, err
+			return err
 		}
 		previous := fromWireCredential(old.Credential)
 		ctx.Previous = &previous
@@ -191,13 +175,13 @@ func (g *Group) checkPathLeaf(r *received, up *wire.UpdatePath, sender wire.Send
 		for _, removed := range r.applied.removed {
 			previous := fromWireCredential(removed.node.Credential)
 			if !g.policy.sameClient(previous, fromWireCredential(up.Leaf.Credential)) {
-				return ctx, fmt.Errorf("%w: it removes another client", ErrExternalCommit)
+				return fmt.Errorf("%w: it removes another client", ErrExternalCommit)
 			}
 			ctx.Previous = &previous
 		}
 	}
-	if err := g.cur.checkNewFields(r.applied.rules, &up.Leaf, old, wire.SourceCommit); err != nil {
-		return ctx, fmt.Errorf("committer's leaf: %w", err)
+	if err := g.cur.checkNewLeaf(r.applied.rules, &up.Leaf, old, index, wire.SourceCommit); err != nil {
+		return fmt.Errorf("committer's leaf: %w", err)
 	}
-	return ctx, nil
+	return g.cur.validate(&g.policy, up.Leaf.Credential, ctx)
 }

@@ -6,29 +6,23 @@ import (
 	"quicnprotochat/mls/internal/codec"
 	"quicnprotochat/mls/internal/parallel"
 	"quicnprotochat/mls/internal/schedule"
-	"quicnprotochat/mls/internal/suite"
 	"quicnprotochat/mls/internal/wire"
 )
 
-// beginWelcome begins to encrypt to all clients that a commit adds.
-func (d *draft) beginWelcome() error {
-	d.senders = make([]*suite.Sender, len(d.applied.packages))
-	return parallel.Do(len(d.senders), func(i int) (err error) {
-		d.senders[i], err = d.next.suite.Begin(d.applied.packages[i].InitKey)
-		return err
-	})
-}
-
 // welcome encrypts the secrets of the new epoch to all clients that a commit
 // adds, R §12.4.3.1.
-func (d *draft) welcome() ([]byte, error) {
+func (d *draft) welcome(withTree bool) ([]byte, error) {
 	s := d.next.suite
+	info, err := d.next.groupInfo(d.id, withTree, false, nil)
+	if err != nil {
+		return nil, err
+	}
 	secret := schedule.Welcome(s, d.joiner, d.pskSecret)
 	key, nonce := schedule.WelcomeKey(s, secret)
-	w := &wire.Welcome{Suite: s.ID, GroupInfo: s.Seal(key, nonce, nil, d.info.Raw())}
+	w := &wire.Welcome{Suite: s.ID, GroupInfo: s.Seal(key, nonce, nil, info.Raw())}
 	label := s.NewInfo("Welcome", w.GroupInfo) // may hold the whole tree: made once
 	w.Secrets = make([]wire.EncryptedGroupSecrets, len(d.applied.packages))
-	err := parallel.Do(len(w.Secrets), func(i int) error {
+	err = parallel.Do(len(w.Secrets), func(i int) error {
 		p := d.applied.packages[i]
 		secrets := wire.GroupSecrets{JoinerSecret: d.joiner}
 		for _, id := range d.pskIDs {
@@ -38,7 +32,7 @@ func (d *draft) welcome() ([]byte, error) {
 			secrets.PathSecret = d.path.Secret(d.applied.places[i])
 		}
 		plain := codec.Encode(&secrets)
-		enc, ct, err := s.Finish(d.senders[i], label, plain)
+		enc, ct, err := s.Encrypt(p.InitKey, label, plain)
 		clear(plain)
 		w.Secrets[i] = wire.EncryptedGroupSecrets{NewMember: p.Ref(s),
 			Secrets: wire.Ciphertext{KEMOutput: enc, Ciphertext: ct}}

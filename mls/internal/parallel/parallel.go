@@ -8,33 +8,39 @@ import (
 )
 
 // Do calls f for 0 to n-1, on all processors, and returns the first error that
-// came up; the rest may then not have been called. Each call should take longer
-// than it takes to start a goroutine, as public-key operations do. The caller's
-// goroutine takes part, and no other outlives Do.
+// came up; the rest may then not have been called. Few calls are made on the
+// caller's goroutine. No goroutine outlives Do.
 func Do(n int, f func(int) error) error {
+	workers := min(runtime.GOMAXPROCS(0), n/2)
+	if workers < 2 {
+		for i := range n {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	var (
 		next  atomic.Int64
 		once  sync.Once
 		first error
 		wg    sync.WaitGroup
 	)
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				return
+	for range workers {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				if err := f(i); err != nil {
+					once.Do(func() { first = err })
+					next.Store(int64(n))
+					return
+				}
 			}
-			if err := f(i); err != nil {
-				once.Do(func() { first = err })
-				next.Store(int64(n))
-				return
-			}
-		}
+		})
 	}
-	for range min(runtime.GOMAXPROCS(0), n) - 1 {
-		wg.Go(work)
-	}
-	work()
 	wg.Wait()
 	return first
 }

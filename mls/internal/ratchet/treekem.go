@@ -36,44 +36,19 @@ func (p *Private) Prune(t *Tree) {
 // implant derives keys from the node of steps[0] upwards, checks them against
 // the tree and returns the commit secret, R §7.4.
 func (p *Private) implant(t *Tree, steps []Step, secret []byte) ([]byte, error) {
-	secrets := pathSecrets(t.suite, secret, len(steps))
-	keys, err := nodeKeys(t.suite, secrets[:len(steps)])
-	if err != nil {
-		return nil, err
-	}
-	for i, step := range steps {
-		if !bytes.Equal(keys[i].Public(), t.Key(step.Node)) {
+	s := t.suite
+	for _, step := range steps {
+		k, err := s.DeriveKey(s.DeriveSecret(secret, "node"))
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(k.Public(), t.Key(step.Node)) {
 			return nil, fmt.Errorf("%w: the secret of node %d gives another key", ErrPath, step.Node)
 		}
-		p.Path[step.Node] = keys[i]
+		p.Path[step.Node] = k
+		secret = s.DeriveSecret(secret, "path")
 	}
-	for _, s := range secrets[:len(steps)] {
-		clear(s)
-	}
-	return secrets[len(steps)], nil
-}
-
-// pathSecrets returns the path secrets from the given one upwards, n and the one
-// after the last, R §7.4.
-func pathSecrets(s *suite.Suite, secret []byte, n int) [][]byte {
-	secrets := make([][]byte, n+1)
-	secrets[0] = secret
-	for i := range n {
-		secrets[i+1] = s.DeriveSecret(secrets[i], "path")
-	}
-	return secrets
-}
-
-// nodeKeys derives the key pairs of nodes from their path secrets, R §7.4.
-func nodeKeys(s *suite.Suite, secrets [][]byte) ([]*suite.PrivateKey, error) {
-	keys := make([]*suite.PrivateKey, len(secrets))
-	err := parallel.Do(len(secrets), func(i int) (err error) {
-		node := s.DeriveSecret(secrets[i], "node")
-		keys[i], err = s.DeriveKey(node)
-		clear(node)
-		return err
-	})
-	return keys, err
+	return secret, nil
 }
 
 // Implant gives a new member the keys from the node where its path meets that
@@ -123,16 +98,17 @@ func (t *Tree) NewPath(self Leaf, leaf *wire.LeafNode, key *suite.SignatureKey, 
 		return nil, err
 	}
 	t.blankPath(self)
-	secrets := pathSecrets(s, secret, len(p.steps))
-	p.secrets, p.CommitSecret = secrets[:len(p.steps)], secrets[len(p.steps)]
-	private, err := nodeKeys(s, p.secrets)
-	if err != nil {
-		return nil, err
-	}
 	keys := make([][]byte, len(p.steps))
 	for i, step := range p.steps {
-		p.Private.Path[step.Node], keys[i] = private[i], private[i].Public()
+		k, err := s.DeriveKey(s.DeriveSecret(secret, "node"))
+		if err != nil {
+			return nil, err
+		}
+		p.Private.Path[step.Node], keys[i] = k, k.Public()
+		p.secrets = append(p.secrets, secret)
+		secret = s.DeriveSecret(secret, "path")
 	}
+	p.CommitSecret = secret
 	leaf.EncryptionKey, leaf.Source = p.Private.Leaf.Public(), wire.SourceCommit
 	leaf.NotBefore, leaf.NotAfter = 0, 0
 	leaf.ParentHash = t.install(p.steps, keys)

@@ -192,16 +192,15 @@ func (m *dhKEM) schedule(head, rest []byte) Info {
 	return Info{schedule: append(append([]byte{0}, m.pskID...), hash...)}
 }
 
-func (m *dhKEM) begin(pub []byte) (*Sender, error) {
+func (m *dhKEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
 	enc, shared, err := m.encap(pub)
-	return &Sender{pub, enc, shared}, err
-}
-
-func (m *dhKEM) seal(to *Sender, info Info, plaintext []byte) ([]byte, []byte, error) {
-	key, nonce := m.keys(to.shared, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, nonce := m.keys(shared, info)
 	ct := m.suite.Seal(key, nonce, nil, plaintext)
 	clear(key)
-	return to.enc, ct, nil
+	return enc, ct, nil
 }
 
 func (m *dhKEM) open(priv *PrivateKey, enc []byte, info Info, ciphertext []byte) ([]byte, error) {

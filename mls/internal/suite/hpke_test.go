@@ -47,8 +47,8 @@ func TestMAC(t *testing.T) {
 	})
 }
 
-// stdHPKE is what crypto/hpke calls the KEM, KDF and AEAD of a suite.
-func stdHPKE(t *testing.T, id uint16) (hpke.KEM, hpke.KDF, hpke.AEAD) {
+// standard is what crypto/hpke calls the KEM, KDF and AEAD of a suite.
+func standard(t *testing.T, id uint16) (hpke.KEM, hpke.KDF, hpke.AEAD) {
 	t.Helper()
 	switch id {
 	case X25519AES128:
@@ -74,7 +74,7 @@ func TestStandardHPKE(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kem, kdf, aead := stdHPKE(t, id)
+		kem, kdf, aead := standard(t, id)
 		t.Run(s.Name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				ikm := rapid.SliceOfN(rapid.Byte(), s.Nh, s.Nh).Draw(t, "ikm")

@@ -19,8 +19,7 @@ type kem interface {
 	parse(raw []byte) (*PrivateKey, error)
 	check(pub []byte) error
 	info(label string, context []byte) Info
-	begin(pub []byte) (*Sender, error)
-	seal(to *Sender, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error)
+	seal(pub []byte, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error)
 	open(priv *PrivateKey, kemOutput []byte, info Info, ciphertext []byte) ([]byte, error)
 	exportSend(pub []byte, n int) (kemOutput, secret []byte, err error)
 	exportReceive(priv *PrivateKey, kemOutput []byte, n int) ([]byte, error)
@@ -30,12 +29,6 @@ type kem interface {
 type Info struct {
 	raw      []byte // info of HPKE
 	schedule []byte // key_schedule_context of HPKE, dhKEM only
-}
-
-// Sender is an encryption to one public key that was begun before what it
-// encrypts was known. It is good for one message.
-type Sender struct {
-	pub, enc, shared []byte // the latter two of dhKEM only
 }
 
 // rawInfo is the Info of KEMs that take it as it is.
@@ -113,11 +106,8 @@ func (m *stdKEM) check(pub []byte) error {
 	return err
 }
 
-// begin does nothing: crypto/hpke encapsulates and encrypts in one step.
-func (m *stdKEM) begin(pub []byte) (*Sender, error) { return &Sender{pub: pub}, nil }
-
-func (m *stdKEM) seal(to *Sender, info Info, plaintext []byte) ([]byte, []byte, error) {
-	k, err := m.public(to.pub)
+func (m *stdKEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
+	k, err := m.public(pub)
 	if err != nil {
 		return nil, nil, err
 	}

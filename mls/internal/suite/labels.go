@@ -77,7 +77,7 @@ func (s *Suite) CheckPublic(pub []byte) error { return s.kem.check(pub) }
 
 // EncryptWithLabel encrypts to an HPKE public key, R §5.1.3.
 func (s *Suite) EncryptWithLabel(pub []byte, label string, context, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
-	return s.Encrypt(pub, s.NewInfo(label, context), plaintext)
+	return s.kem.seal(pub, s.kem.info(label, context), plaintext)
 }
 
 // labelRoom is how much room Label needs before the content, in bytes.
@@ -117,20 +117,7 @@ func (s *Suite) NewInfo(label string, context []byte) Info { return s.kem.info(l
 
 // Encrypt is EncryptWithLabel with a prepared label and context.
 func (s *Suite) Encrypt(pub []byte, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
-	to, err := s.Begin(pub)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.Finish(to, info, plaintext)
-}
-
-// Begin does the part of Encrypt that needs nothing but the key, which is
-// nearly all of it where the KEM allows.
-func (s *Suite) Begin(pub []byte) (*Sender, error) { return s.kem.begin(pub) }
-
-// Finish is the rest of Encrypt.
-func (s *Suite) Finish(to *Sender, info Info, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
-	return s.kem.seal(to, info, plaintext)
+	return s.kem.seal(pub, info, plaintext)
 }
 
 // DecryptWithLabel decrypts with an HPKE private key, R §5.1.3.

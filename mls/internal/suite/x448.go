@@ -103,11 +103,8 @@ func (m *x448KEM) receive(priv *PrivateKey, enc, info []byte) (chpke.Opener, err
 
 func (m *x448KEM) info(label string, context []byte) Info { return rawInfo(label, context) }
 
-// begin does nothing: circl encapsulates when it has the info.
-func (m *x448KEM) begin(pub []byte) (*Sender, error) { return &Sender{pub: pub}, nil }
-
-func (m *x448KEM) seal(to *Sender, info Info, plaintext []byte) ([]byte, []byte, error) {
-	enc, s, err := m.send(to.pub, info.raw)
+func (m *x448KEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
+	enc, s, err := m.send(pub, info.raw)
 	if err != nil {
 		return nil, nil, err
 	}
