@@ -70,11 +70,7 @@ func (g *GroupInfo) Raw() []byte { return g.raw }
 
 // Sign signs and completes the info.
 func (g *GroupInfo) Sign(s *suite.Suite, key *suite.SignatureKey) error {
-	size := 512
-	for _, e := range g.Extensions {
-		size += len(e.Data) // may be a whole tree
-	}
-	raw := g.appendSigned(make([]byte, 0, size))
+	raw := g.appendSigned(nil)
 	sig, err := s.SignWithLabel(key, "GroupInfoTBS", raw)
 	if err != nil {
 		return err
