@@ -90,7 +90,7 @@ type Policy struct {
 	// commit; 0 means DefaultMaxProposals.
 	MaxProposals int
 	// Padding returns the padded length in bytes for a content of n bytes; nil
-	// means PadToBucket (requirement 26).
+	// means PadToBucket (requirement 26). It may be asked twice for a message.
 	Padding func(n int) int
 	// Lifetime says when lifetimes count.
 	Lifetime LifetimePolicy

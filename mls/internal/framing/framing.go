@@ -160,7 +160,8 @@ func appendPlain(head int, ac *wire.AuthenticatedContent, pad func(int) int, ove
 	if n := pad(size); n > size {
 		b = append(b, make([]byte, n-size)...)
 	}
-	return b
+	// pad may answer differently the second time: the room behind is made sure of, not counted on.
+	return slices.Grow(b, overhead)
 }
 
 func guardNonce(nonce, guard []byte) {
