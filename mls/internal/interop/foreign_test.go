@@ -10,48 +10,14 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"quicnprotochat/mls/internal/testkit"
 )
 
 const installTries = 3
 
 // thorough says whether everything is to be run, foreign implementations too.
 func thorough() bool { return os.Getenv("QUICNPROTOCHAT_INTEROP") == "1" }
-
-// absent ends a test that lacks what it needs.
-func absent(t *testing.T, format string, a ...any) {
-	t.Helper()
-	if os.Getenv("QUICNPROTOCHAT_REQUIRE_SHARED") == "1" {
-		t.Fatalf("required: "+format, a...)
-	}
-	t.Skipf(format, a...)
-}
-
-// shared finds a directory of the shared material.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	root := os.Getenv("QUICNPROTOCHAT_SHARED")
-	if root == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				break
-			}
-			if dir == filepath.Dir(dir) {
-				t.Fatal("no go.mod above the test")
-			}
-			dir = filepath.Dir(dir)
-		}
-		root = filepath.Join(filepath.Dir(dir), "shared")
-	}
-	dir := filepath.Join(root, filepath.FromSlash(name))
-	if _, err := os.Stat(dir); err != nil {
-		absent(t, "the foreign driver is not here: %v", err)
-	}
-	return dir
-}
 
 // tsmls returns node and an installed copy of the driver of ts-mls.
 func tsmls(t *testing.T) (node, dir string) {
@@ -61,10 +27,10 @@ func tsmls(t *testing.T) (node, dir string) {
 	}
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
-			absent(t, "ts-mls needs %s: %v", program, err)
+			testkit.Absent(t, "ts-mls needs %s: %v", program, err)
 		}
 	}
-	source := shared(t, "interop/tsmls")
+	source := testkit.Shared(t, "interop/tsmls")
 	install.Do(func() { installed, installErr = installCopy(source) })
 	if installErr != nil {
 		t.Fatal(installErr)

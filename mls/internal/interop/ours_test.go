@@ -6,7 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"quicnprotochat/mls/internal/testkit"
 )
+
+const driverPackage = "quicnprotochat/mls/internal/driver"
 
 // ourDriver is the program of our driver, built once for all tests.
 var ourDriver string
@@ -27,7 +31,7 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	ourDriver = filepath.Join(dir, "driver")
-	build := exec.Command("go", "build", "-o", ourDriver, "quicnprotochat/mls/internal/driver")
+	build := exec.Command("go", "build", "-o", ourDriver, driverPackage)
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -37,5 +41,6 @@ func buildAndRun(m *testing.M) (int, error) {
 // ours starts our driver.
 func ours(t *testing.T) *process {
 	t.Helper()
+	testkit.WatchSources(t, driverPackage)
 	return start(t, "quicnprotochat", t.TempDir(), ourDriver)
 }

@@ -2,45 +2,13 @@ package main
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"quicnprotochat/mls/internal/testkit"
 )
 
-// vectorDir finds the official vectors: below QUICNPROTOCHAT_SHARED, or in
-// "shared" beside the module. Without them the test is skipped, or fails when
-// QUICNPROTOCHAT_REQUIRE_SHARED is 1.
-func vectorDir(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("QUICNPROTOCHAT_SHARED")
-	if shared == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				break
-			}
-			if dir == filepath.Dir(dir) {
-				t.Fatal("no go.mod above the test")
-			}
-			dir = filepath.Dir(dir)
-		}
-		shared = filepath.Join(filepath.Dir(dir), "shared")
-	}
-	dir := filepath.Join(shared, "mls-vectors")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("QUICNPROTOCHAT_REQUIRE_SHARED") == "1" {
-			t.Fatalf("the official vectors are required: %v", err)
-		}
-		t.Skipf("the official vectors are not here: %v", err)
-	}
-	return dir
-}
-
 func TestOfficialVectors(t *testing.T) {
-	dir := vectorDir(t)
+	dir := testkit.Shared(t, "mls-vectors")
 	for _, f := range files {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
