@@ -81,19 +81,10 @@ func createState(dir, server string, pin *certs.Pin) error {
 		}
 		return stateError(dir, err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := certs.SyncDir(dir); err != nil {
 		return stateError(dir, err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // fillState makes an empty state in the file at path.

@@ -18,7 +18,7 @@ var allowed = map[string]string{
 	"ds":          "quicrpc schemas store",
 	"integration": "",
 	"mls":         "",
-	"quicrpc":     "",
+	"quicrpc":     "certs",
 	"schemas":     "",
 	"store":       "",
 }

@@ -25,7 +25,6 @@ var (
 // Errors of calls into this package.
 var (
 	ErrClosed        = errors.New("quicrpc: closed")
-	ErrNoIdentity    = errors.New("quicrpc: the peer's certificate holds no Ed25519 key")
 	ErrEarlyRejected = errors.New("quicrpc: the server rejected 0-RTT; repeat the call") // nothing of it had an effect
 	ErrMessageSize   = errors.New("quicrpc: message above the limit")
 )

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"quicnprotochat/certs"
 )
 
 // ErrKeyFile tells that a file of keys is damaged or readable by others than its owner.
@@ -204,10 +206,5 @@ func writeSecret(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return certs.SyncDir(filepath.Dir(path))
 }
