@@ -71,6 +71,8 @@ type stdKEM struct {
 	kdf  hpke.KDF
 	aead hpke.AEAD
 	nEnc int // size in bytes of a KEM output
+
+	x25519 bool // whether public keys end with one of X25519
 }
 
 func wrapStd(k hpke.PrivateKey, err error) (*PrivateKey, error) {
@@ -102,8 +104,13 @@ func (m *stdKEM) public(pub []byte) (hpke.PublicKey, error) {
 }
 
 func (m *stdKEM) check(pub []byte) error {
-	_, err := m.public(pub)
-	return err
+	if _, err := m.public(pub); err != nil {
+		return err
+	}
+	if m.x25519 && lowOrder25519(pub[len(pub)-32:]) {
+		return fmt.Errorf("%w: point of low order", ErrKey)
+	}
+	return nil
 }
 
 func (m *stdKEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {

@@ -90,19 +90,6 @@ func TestBadPublicKeys(t *testing.T) {
 			}
 		}
 	})
-	s := suites[X25519AES128]
-	for i, p := range lowOrderPoints {
-		for _, top := range []byte{0, 0x80} {
-			q := p
-			q[31] |= top
-			if err := s.CheckPublic(q[:]); !errors.Is(err, ErrKey) {
-				t.Errorf("low order point %d: %v", i, err)
-			}
-			if _, _, err := s.EncryptWithLabel(q[:], "l", nil, nil); err == nil {
-				t.Errorf("point %d is not of low order", i)
-			}
-		}
-	}
 	if err := suites[X448AES256].CheckPublic(make([]byte, 56)); !errors.Is(err, ErrKey) {
 		t.Errorf("zero on X448: %v", err)
 	}
@@ -153,6 +140,32 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("empty public key: %v", err)
 		}
 	})
+}
+
+// TestLowOrderPoints gives members X25519 keys, alone and as part of X-Wing's,
+// to which nobody can encrypt: they must not get into a tree.
+func TestLowOrderPoints(t *testing.T) {
+	for _, id := range []uint16{X25519AES128, X25519ChaCha20, XWingAES128, XWingAES256} {
+		s := suites[id]
+		k, err := s.GenerateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub := bytes.Clone(k.Public())
+		for i, p := range lowOrderPoints {
+			for _, top := range []byte{0, 0x80} {
+				q := pub[len(pub)-32:]
+				copy(q, p[:])
+				q[31] |= top
+				if err := s.CheckPublic(pub); !errors.Is(err, ErrKey) {
+					t.Errorf("%s, low order point %d: %v", s.Name, i, err)
+				}
+				if _, _, err := s.EncryptWithLabel(pub, "l", nil, nil); !errors.Is(err, ErrKey) {
+					t.Errorf("%s: point %d is not of low order: %v", s.Name, i, err)
+				}
+			}
+		}
+	}
 }
 
 // TestCompressedPoints reads the keys of implementations that compress them.

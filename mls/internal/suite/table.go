@@ -12,7 +12,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// The suites of R §17.1, then the post-quantum ones with their default numbers.
+// The suites of R §17.1, then the post-quantum ones, with the pairings and names
+// of draft-ietf-mls-pq-ciphersuites-06 and default numbers of our own.
 const (
 	X25519AES128        uint16 = 1
 	P256AES128          uint16 = 2
@@ -92,17 +93,17 @@ func init() {
 	aes128, aes256 := hpke.AES128GCM(), hpke.AES256GCM()
 	k256, k384 := hpke.HKDFSHA256(), hpke.HKDFSHA384()
 	register(XWingAES128, "MLS_128_MLKEM768X25519_AES128GCM_SHA256_Ed25519",
-		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32}, ed25519Scheme{})
-	register(XWingAES256, "MLS_192_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
-		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32}, ed25519Scheme{})
-	register(MLKEM768P256AES256, "MLS_192_MLKEM768P256_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65}, p256)
+		sha256Suite(16), &stdKEM{hpke.MLKEM768X25519(), k256, aes128, mlkem768Ct + 32, true}, ed25519Scheme{})
+	register(XWingAES256, "MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
+		sha384Suite(), &stdKEM{hpke.MLKEM768X25519(), k384, aes256, mlkem768Ct + 32, true}, ed25519Scheme{})
+	register(MLKEM768P256AES256, "MLS_128_MLKEM768P256_AES256GCM_SHA384_P256",
+		sha384Suite(), &stdKEM{hpke.MLKEM768P256(), k384, aes256, mlkem768Ct + 65, false}, p256)
 	register(MLKEM1024P384AES256, "MLS_192_MLKEM1024P384_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97}, p384)
-	register(MLKEM768AES256, "MLS_192_MLKEM768_AES256GCM_SHA384_P256",
-		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct}, p256)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024P384(), k384, aes256, mlkem1024Ct + 97, false}, p384)
+	register(MLKEM768AES256, "MLS_128_MLKEM768_AES256GCM_SHA384_P256",
+		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct, false}, p256)
 	register(MLKEM1024AES256, "MLS_192_MLKEM1024_AES256GCM_SHA384_P384",
-		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct}, p384)
+		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct, false}, p384)
 }
 
 // Sizes in bytes of ML-KEM ciphertexts, FIPS 203.
