@@ -102,12 +102,12 @@ func (l *listener) run() {
 		case <-again:
 			again = l.wakeAll()
 		case <-l.watcher.C():
-			groups, all := l.watcher.Take()
+			queues, all := l.watcher.Take()
 			if all {
 				again = l.wakeAll()
 			}
-			for _, g := range groups {
-				l.wake(g)
+			for _, q := range queues {
+				l.wake(q.Group)
 			}
 		}
 	}

@@ -9,6 +9,12 @@ func CheckMessages(messages []Message) error {
 		if err := CheckGroup(m.Queue.Group); err != nil {
 			return err
 		}
+		if m.Queue.Shared {
+			return fmt.Errorf("%w: message %d is for a shared queue, whose messages are posts", ErrInvalid, i)
+		}
+		if len(m.Blobs) > MaxBlobs {
+			return fmt.Errorf("%w: message %d holds on to %d blobs, %d allowed", ErrInvalid, i, len(m.Blobs), MaxBlobs)
+		}
 		if len(m.Payload) == 0 {
 			return fmt.Errorf("%w: message %d is empty", ErrInvalid, i)
 		}

@@ -15,7 +15,17 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrConflict says that a KeyPackage repeats the init key of another one.
 	ErrConflict = errors.New("store: init key already published")
-	// ErrQuota says that a pool of KeyPackages is full.
+	// ErrExists says that there is such a group already.
+	ErrExists = errors.New("store: exists already")
+	// ErrEpoch says that a commit was made in another epoch than the group is in; see EpochError.
+	ErrEpoch = errors.New("store: another epoch")
+	// ErrNotMember says that the sender is not a member of the group.
+	ErrNotMember = errors.New("store: not a member")
+	// ErrChanged says that a record has another version than was expected.
+	ErrChanged = errors.New("store: record has changed")
+	// ErrHash says that the chunks of a blob do not have the hash that it was named by.
+	ErrHash = errors.New("store: blob has another hash")
+	// ErrQuota says that something is at its limit: a pool of KeyPackages, the groups of a member, the members of a group, an owner's blobs.
 	ErrQuota = errors.New("store: quota exceeded")
 	// ErrFull says that the disk has no room to spare. Reads and acknowledgements go on, and it heals when there is room again.
 	ErrFull = errors.New("store: disk full")

@@ -13,6 +13,8 @@ const (
 	MaxPayload = 1 << 20
 	// MaxKeyPackage is the largest KeyPackage, bytes.
 	MaxKeyPackage = 16 << 10
+	// MaxBlobs is how many blobs one message can hold on to.
+	MaxBlobs = 16
 	// IDRetention is for how long at least a message id is recognised: after the message was stored, and after it was acknowledged.
 	IDRetention = 24 * time.Hour
 )
@@ -23,18 +25,26 @@ type Identity = [32]byte
 // MessageID is chosen by the sender, at random.
 type MessageID = [16]byte
 
-// QueueID names one queue. Group is 0 to MaxGroup opaque bytes; empty is the owner's inbox.
+// QueueID names one queue. Group is 0 to MaxGroup opaque bytes; empty is the owner's inbox. Shared says that it is the owner's view of
+// the log that all members of the group read, each with its own cursor (see Groups); such a queue and one of the same name that is not
+// shared have nothing to do with each other.
 type QueueID struct {
-	Owner Identity
-	Group string
+	Owner  Identity
+	Group  string
+	Shared bool
 }
 
-// Message is one message for one queue. Several messages of a call may share one Payload slice (1 to MaxPayload bytes), which
-// must not change until the call returns.
+// Message is one message for one queue that is not shared. Several messages of a call may share one Payload slice (1 to MaxPayload
+// bytes), which must not change until the call returns.
 type Message struct {
 	Queue   QueueID
 	ID      MessageID
 	Payload []byte
+	// Expires is when the message is given up, millisecond resolution: from then on Read does not return it, and Sweep removes it.
+	// Zero stands for the engine's default; what is later than the engine's maximum is cut to it.
+	Expires time.Time
+	// Blobs are complete blobs that live at least as long as the message. At most MaxBlobs.
+	Blobs []BlobID
 }
 
 // Status says what became of a Message.
@@ -47,6 +57,14 @@ const (
 	Duplicate
 	// QuotaExceeded means that the queue, or the owner's number of queues, is at its limit; nothing was stored.
 	QuotaExceeded
+	// NoBlob means that a blob of the message is not there, or not complete; nothing was stored.
+	NoBlob
+	// NoGroup means that there is no such group; nothing was stored.
+	NoGroup
+	// NotMember means that the sender is not a member of the group; nothing was stored.
+	NotMember
+	// WrongEpoch means that the group is in another epoch than the message is for; nothing was stored.
+	WrongEpoch
 )
 
 // Result is the answer to one Message. Seq is 0 when nothing was stored.
@@ -82,6 +100,7 @@ type Cursor struct {
 // QueueStatus describes a queue that holds something. Bytes counts payload.
 type QueueStatus struct {
 	Group              string
+	Shared             bool
 	Acknowledged, Last uint64
 	Messages, Bytes    uint64
 }
@@ -109,9 +128,9 @@ type PoolStatus struct {
 type Watcher interface {
 	// C receives after news, at once and coalesced.
 	C() <-chan struct{}
-	// Take returns the groups with news since the last Take, in no order: messages became readable, or a cursor moved. all means
+	// Take returns the queues with news since the last Take, in no order: messages became readable, or a cursor moved. all means
 	// that there were too many to remember: any queue may have news.
-	Take() (groups []string, all bool)
+	Take() (queues []QueueID, all bool)
 	// Close ends it. C is not closed.
 	Close()
 }
@@ -132,6 +151,17 @@ type Stats struct {
 	Commits, Syncs                    uint64 // batches written; of these, waited for the disk
 	DiskBytes                         uint64
 	Watchers                          int
+}
+
+// Backup is the part of an engine that backs up and drops whole things.
+type Backup interface {
+	// Snapshot writes a copy of everything durable at one moment between call and return to dir, which must not exist, while all goes on. The
+	// copy can be opened as a store. Errors: ErrExists, ErrFull, ErrClosed.
+	Snapshot(ctx context.Context, dir string) error
+
+	// Drop forgets what q holds: the queue's messages, or, if q is shared, the whole group with its log and members, whoever q.Owner is. Durable
+	// when it returns. Errors: ErrNotFound (no such group), ErrInvalid, ErrFull, ErrFailed, ErrClosed.
+	Drop(ctx context.Context, q QueueID) error
 }
 
 // Store is durable state behind the services. All methods may be called from any number of goroutines.
@@ -190,10 +220,13 @@ type Store interface {
 
 // Quota bounds what one owner can hold. Zero fields stand for the defaults.
 type Quota struct {
-	Messages    uint64 // in a queue; default 100,000
-	Bytes       uint64 // of payload in a queue; default 256 MiB
+	Messages    uint64 // in a queue, or in a group's log; default 100,000
+	Bytes       uint64 // of payload in a queue, or in a group's log; default 256 MiB
 	Queues      int    // of an owner; default 1,024
 	KeyPackages int    // single-use, of an owner; default 1,000
+	Groups      int    // that an identity is a member of; default 1,024
+	Members     int    // of a group; default 10,000
+	BlobBytes   uint64 // of an owner's blobs; default 1 GiB
 }
 
 // WithDefaults returns q with its zero fields filled in.
@@ -209,6 +242,15 @@ func (q Quota) WithDefaults() Quota {
 	}
 	if q.KeyPackages == 0 {
 		q.KeyPackages = 1000
+	}
+	if q.Groups == 0 {
+		q.Groups = 1024
+	}
+	if q.Members == 0 {
+		q.Members = 10_000
+	}
+	if q.BlobBytes == 0 {
+		q.BlobBytes = 1 << 30
 	}
 	return q
 }

@@ -37,8 +37,8 @@ func testHints(t *testing.T, e *engine) {
 				}
 				select {
 				case <-w.C():
-					if groups, all := w.Take(); !all && (len(groups) > 1 || len(groups) == 1 && groups[0] != "") {
-						t.Errorf("hints for %q", groups)
+					if queues, all := w.Take(); !all && (len(queues) > 1 || len(queues) == 1 && queues[0].Group != "") {
+						t.Errorf("hints for %v", queues)
 					}
 				case <-ctx.Done():
 					t.Errorf("owner %d: no hint after %d messages", o, cursor)
@@ -65,8 +65,8 @@ func testHints(t *testing.T, e *engine) {
 	e.ack(inbox(1), 10)
 	select {
 	case <-w.C():
-		if groups, _ := w.Take(); len(groups) != 1 || groups[0] != "" {
-			t.Fatalf("hint of an acknowledgement: %q", groups)
+		if queues, _ := w.Take(); len(queues) != 1 || queues[0].Group != "" {
+			t.Fatalf("hint of an acknowledgement: %v", queues)
 		}
 	case <-ctx.Done():
 		t.Fatal("no hint of an acknowledgement")
@@ -87,10 +87,10 @@ func testHintsOverflow(t *testing.T, e *engine) {
 		e.put(store.QueueID{Owner: owner(1), Group: fmt.Sprint(n)}, n)
 	}
 	<-w.C()
-	if groups, all := w.Take(); !all {
-		t.Fatalf("%d groups remembered, and not said that there were more", len(groups))
+	if queues, all := w.Take(); !all {
+		t.Fatalf("%d groups remembered, and not said that there were more", len(queues))
 	}
-	if groups, all := w.Take(); all || len(groups) != 0 {
+	if queues, all := w.Take(); all || len(queues) != 0 {
 		t.Fatal("hints twice")
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"quicnprotochat/store"
 )
 
-// maxGroups bounds what a watcher remembers; beyond it, it is told that anything may have changed.
-const maxGroups = 256
+// maxQueues bounds what a watcher remembers; beyond it, it is told that anything may have changed.
+const maxQueues = 256
 
 const shards = 64
 
@@ -28,7 +28,7 @@ type watcher struct {
 	c     chan struct{}
 
 	mu     sync.Mutex
-	groups map[string]struct{}
+	queues map[store.QueueID]struct{}
 	all    bool
 }
 
@@ -58,7 +58,7 @@ func (h *Hub) Notify(q store.QueueID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for w := range s.watchers[q.Owner] {
-		w.add(q.Group)
+		w.add(q)
 	}
 }
 
@@ -76,17 +76,17 @@ func (h *Hub) Len() int {
 	return n
 }
 
-func (w *watcher) add(group string) {
+func (w *watcher) add(q store.QueueID) {
 	w.mu.Lock()
 	switch {
 	case w.all:
-	case len(w.groups) >= maxGroups:
-		w.all, w.groups = true, nil
+	case len(w.queues) >= maxQueues:
+		w.all, w.queues = true, nil
 	default:
-		if w.groups == nil {
-			w.groups = make(map[string]struct{})
+		if w.queues == nil {
+			w.queues = make(map[store.QueueID]struct{})
 		}
-		w.groups[group] = struct{}{}
+		w.queues[q] = struct{}{}
 	}
 	w.mu.Unlock()
 	select {
@@ -97,17 +97,17 @@ func (w *watcher) add(group string) {
 
 func (w *watcher) C() <-chan struct{} { return w.c }
 
-func (w *watcher) Take() ([]string, bool) {
+func (w *watcher) Take() ([]store.QueueID, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	groups := make([]string, 0, len(w.groups))
-	for g := range w.groups {
-		groups = append(groups, g)
+	queues := make([]store.QueueID, 0, len(w.queues))
+	for q := range w.queues {
+		queues = append(queues, q)
 	}
 	all := w.all
-	clear(w.groups)
+	clear(w.queues)
 	w.all = false
-	return groups, all
+	return queues, all
 }
 
 func (w *watcher) Close() {
