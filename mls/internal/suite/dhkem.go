@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"quicnprotochat/mls/internal/codec"
@@ -102,17 +103,30 @@ func (m *dhKEM) generate() (*PrivateKey, error) {
 // derive is DeriveKeyPair, RFC 9180 §7.1.3.
 func (m *dhKEM) derive(ikm []byte) (*PrivateKey, error) {
 	prk := m.extract(m.kemID, nil, "dkp_prk", ikm)
+	defer clear(prk)
 	if m.curve == ecdh.X25519() {
-		return m.wrap(m.curve.NewPrivateKey(m.expand(m.kemID, prk, "sk", nil, m.nSk)))
+		raw := m.expand(m.kemID, prk, "sk", nil, m.nSk)
+		defer clear(raw)
+		return m.wrap(m.curve.NewPrivateKey(raw))
 	}
+	return m.wrap(m.firstScalar(func(counter byte) []byte {
+		return m.expand(m.kemID, prk, "candidate", []byte{counter}, m.nSk)
+	}))
+}
+
+// firstScalar returns the first candidate that is a private key: neither zero
+// nor as large as the order of the group.
+func (m *dhKEM) firstScalar(candidate func(counter byte) []byte) (*ecdh.PrivateKey, error) {
 	for counter := range 256 {
-		raw := m.expand(m.kemID, prk, "candidate", []byte{byte(counter)}, m.nSk)
+		raw := candidate(byte(counter))
 		raw[0] &= m.mask
-		if k, err := m.curve.NewPrivateKey(raw); err == nil {
-			return m.wrap(k, nil)
+		k, err := m.curve.NewPrivateKey(raw)
+		clear(raw)
+		if err == nil {
+			return k, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: no candidate is a scalar", ErrKey)
+	return nil, errors.New("no candidate is a scalar")
 }
 
 func (m *dhKEM) parse(raw []byte) (*PrivateKey, error) {
@@ -135,11 +149,18 @@ func (m *dhKEM) check(pub []byte) error {
 
 // encap is Encap, RFC 9180 §4.1.
 func (m *dhKEM) encap(pub []byte) (enc, shared []byte, err error) {
-	k, err := m.curve.NewPublicKey(pub)
+	ephemeral, err := m.curve.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %v", ErrKey, err)
 	}
-	ephemeral, err := m.curve.GenerateKey(rand.Reader)
+	return m.encapBy(ephemeral, pub)
+}
+
+// encapBy is Encap with a given ephemeral key. crypto/ecdh refuses public keys
+// that are no point of the curve, and shared secrets that are zero, as RFC 9180
+// §7.1.4 asks.
+func (m *dhKEM) encapBy(ephemeral *ecdh.PrivateKey, pub []byte) (enc, shared []byte, err error) {
+	k, err := m.curve.NewPublicKey(pub)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %v", ErrKey, err)
 	}
@@ -168,7 +189,8 @@ func (m *dhKEM) decap(priv *PrivateKey, enc []byte) ([]byte, error) {
 	return m.shared(dh, enc, priv.pub), nil
 }
 
-// shared is ExtractAndExpand, RFC 9180 §4.1. It wipes dh.
+// shared is ExtractAndExpand, RFC 9180 §4.1, with the hash of the suite, which is
+// that of the KEM too: Nsecret is Nh. It wipes dh.
 func (m *dhKEM) shared(dh, enc, pub []byte) []byte {
 	var room [2 * 133]byte // two keys of P-521
 	prk := m.extract(m.kemID, nil, "eae_prk", dh)
@@ -176,75 +198,6 @@ func (m *dhKEM) shared(dh, enc, pub []byte) []byte {
 	secret := m.expand(m.kemID, prk, "shared_secret", append(append(room[:0], enc...), pub...), m.suite.Nh)
 	clear(prk)
 	return secret
-}
-
-// info begins KeySchedule, RFC 9180 §5.1, as far as it is the same for all
-// recipients.
-func (m *dhKEM) info(label string, context []byte) Info {
-	head := make([]byte, 0, 64)
-	head = codec.AppendLength(head, len(prefix)+len(label))
-	head = append(append(head, prefix...), label...)
-	return m.schedule(codec.AppendLength(head, len(context)), context)
-}
-
-func (m *dhKEM) schedule(head, rest []byte) Info {
-	hash := m.suite.streamMAC(nil, []byte(hpkeVersion), m.hpkeID, []byte("info_hash"), head, rest)
-	return Info{schedule: append(append([]byte{0}, m.pskID...), hash...)}
-}
-
-func (m *dhKEM) seal(pub []byte, info Info, plaintext []byte) ([]byte, []byte, error) {
-	enc, shared, err := m.encap(pub)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, nonce := m.keys(shared, info)
-	ct := m.suite.Seal(key, nonce, nil, plaintext)
-	clear(key)
-	return enc, ct, nil
-}
-
-func (m *dhKEM) open(priv *PrivateKey, enc []byte, info Info, ciphertext []byte) ([]byte, error) {
-	shared, err := m.decap(priv, enc)
-	if err != nil {
-		return nil, err
-	}
-	key, nonce := m.keys(shared, info)
-	p, err := m.suite.Open(key, nonce, nil, ciphertext)
-	clear(key)
-	return p, err
-}
-
-// keys ends KeySchedule for one message. It wipes the shared secret.
-func (m *dhKEM) keys(shared []byte, info Info) (key, nonce []byte) {
-	secret := m.extract(m.hpkeID, shared, "secret", nil)
-	clear(shared)
-	key = m.expand(m.hpkeID, secret, "key", info.schedule, m.suite.Nk)
-	nonce = m.expand(m.hpkeID, secret, "base_nonce", info.schedule, m.suite.Nn)
-	clear(secret)
-	return key, nonce
-}
-
-// export ends KeySchedule for one exported secret, RFC 9180 §5.3.
-func (m *dhKEM) export(shared []byte, n int) []byte {
-	secret := m.extract(m.hpkeID, shared, "secret", nil)
-	exporter := m.expand(m.hpkeID, secret, "exp", m.schedule(nil, nil).schedule, m.suite.Nh)
-	return m.expand(m.hpkeID, exporter, "sec", []byte(exportLabel), n)
-}
-
-func (m *dhKEM) exportSend(pub []byte, n int) ([]byte, []byte, error) {
-	enc, shared, err := m.encap(pub)
-	if err != nil {
-		return nil, nil, err
-	}
-	return enc, m.export(shared, n), nil
-}
-
-func (m *dhKEM) exportReceive(priv *PrivateKey, enc []byte, n int) ([]byte, error) {
-	shared, err := m.decap(priv, enc)
-	if err != nil {
-		return nil, err
-	}
-	return m.export(shared, n), nil
 }
 
 // exchanger returns the parsed key. A key that was generated is parsed when it

@@ -75,9 +75,11 @@ func (s *Suite) shortMAC(key, data, end []byte) []byte {
 	subtle.XORBytes(outer[:], outer[:len(key)], key)
 	n = s.block + copy(outer[s.block:], h[:s.Nh])
 	s.sum(&h, outer[:n])
+	mac := append(make([]byte, 0, s.Nh), h[:s.Nh]...)
 	clear(inner[:])
 	clear(outer[:])
-	return append(make([]byte, 0, s.Nh), h[:s.Nh]...)
+	clear(h[:])
+	return mac
 }
 
 // MAC returns the HMAC of data.

@@ -143,7 +143,8 @@ func TestSignatures(t *testing.T) {
 }
 
 // TestLowOrderPoints gives members X25519 keys, alone and as part of X-Wing's,
-// to which nobody can encrypt: they must not get into a tree.
+// to which nobody can encrypt: they must not get into a tree. As KEM outputs
+// they make shared secrets of zero, which are refused, RFC 9180 §7.1.4.
 func TestLowOrderPoints(t *testing.T) {
 	for _, id := range []uint16{X25519AES128, X25519ChaCha20, XWingAES128, XWingAES256} {
 		s := suites[id]
@@ -152,6 +153,10 @@ func TestLowOrderPoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		pub := bytes.Clone(k.Public())
+		enc, ct, err := s.EncryptWithLabel(pub, "l", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i, p := range lowOrderPoints {
 			for _, top := range []byte{0, 0x80} {
 				q := pub[len(pub)-32:]
@@ -162,6 +167,10 @@ func TestLowOrderPoints(t *testing.T) {
 				}
 				if _, _, err := s.EncryptWithLabel(pub, "l", nil, nil); !errors.Is(err, ErrKey) {
 					t.Errorf("%s: point %d is not of low order: %v", s.Name, i, err)
+				}
+				copy(enc[len(enc)-32:], q)
+				if _, err := s.DecryptWithLabel(k, "l", nil, enc, ct); !errors.Is(err, ErrDecrypt) {
+					t.Errorf("%s: low order point %d as KEM output: %v", s.Name, i, err)
 				}
 			}
 		}

@@ -32,18 +32,23 @@ func (m *x448KEM) generate() (*PrivateKey, error) {
 	if _, err := rand.Read(raw); err != nil {
 		return nil, err
 	}
+	defer clear(raw)
 	return m.parse(raw)
 }
 
 func (m *x448KEM) derive(ikm []byte) (*PrivateKey, error) {
 	suiteID := []byte{'K', 'E', 'M', 0x00, 0x21}
 	h := suites[X448AES256]
-	in := append([]byte("HPKE-v1"), suiteID...)
-	in = append(in, "dkp_prk"...)
-	prk := h.Extract(nil, append(in, ikm...))
-	info := append([]byte{0, x448.Size}, "HPKE-v1"...)
-	info = append(info, suiteID...)
-	return m.parse(h.expand(prk, append(info, "sk"...), x448.Size))
+	in := append([]byte(hpkeVersion), suiteID...)
+	in = append(append(in, "dkp_prk"...), ikm...)
+	prk := h.Extract(nil, in)
+	info := append([]byte{0, x448.Size}, hpkeVersion...)
+	info = append(append(info, suiteID...), "sk"...)
+	raw := h.expand(prk, info, x448.Size)
+	defer clear(raw)
+	clear(in)
+	clear(prk)
+	return m.parse(raw)
 }
 
 func (m *x448KEM) parse(raw []byte) (*PrivateKey, error) {
@@ -55,7 +60,10 @@ func (m *x448KEM) parse(raw []byte) (*PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrKey, err)
 	}
-	return &PrivateKey{pub: pub, raw: append([]byte(nil), raw...), x448: k}, nil
+	p := &PrivateKey{pub: pub, raw: append([]byte(nil), raw...), x448: k}
+	p.raw[0] &= 252 // SerializePrivateKey clamps, RFC 9180 §7.1.2
+	p.raw[x448.Size-1] |= 128
+	return p, nil
 }
 
 func (m *x448KEM) check(pub []byte) error {
