@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -72,11 +73,20 @@ type advance struct {
 	skipped []keptKey
 }
 
+// wipe overwrites the secrets of a step that is not taken.
+func (a *advance) wipe() {
+	a.key.wipe()
+	clear(a.secret)
+	for _, k := range a.skipped {
+		k.wipe()
+	}
+}
+
 // find computes the key of a generation without changing the chain.
 func (c *chain) find(s *suite.Suite, generation uint32, limits Limits) (*advance, error) {
 	if generation < c.next {
 		i, ok := slices.BinarySearchFunc(c.kept, generation, func(k keptKey, g uint32) int {
-			return int(int64(k.generation) - int64(g))
+			return cmp.Compare(k.generation, g)
 		})
 		if !ok {
 			return nil, ErrKeyGone
@@ -127,6 +137,18 @@ func (c *chain) wipe() {
 	for _, k := range c.kept {
 		k.wipe()
 	}
+}
+
+// valid says whether a chain that was read is one that append could have written.
+func (c *chain) valid(s *suite.Suite) bool {
+	next := uint64(0)
+	for _, k := range c.kept {
+		if uint64(k.generation) < next || k.generation >= c.next || len(k.Key.Key) != s.Nk || len(k.Nonce) != s.Nn {
+			return false
+		}
+		next = uint64(k.generation) + 1
+	}
+	return len(c.secret) == s.Nh
 }
 
 func (c *chain) append(b []byte) []byte {

@@ -16,12 +16,16 @@ type Epoch struct {
 
 // Joiner derives the joiner secret of an epoch, R §8.
 func Joiner(s *suite.Suite, initSecret, commitSecret, context []byte) []byte {
-	return s.ExpandWithLabel(s.Extract(initSecret, commitSecret), "joiner", context, s.Nh)
+	secret := s.Extract(initSecret, commitSecret)
+	defer clear(secret)
+	return s.ExpandWithLabel(secret, "joiner", context, s.Nh)
 }
 
 // Welcome derives the welcome secret, R §8.
 func Welcome(s *suite.Suite, joiner, psk []byte) []byte {
-	return s.DeriveSecret(s.Extract(joiner, psk), "welcome")
+	member := s.Extract(joiner, psk)
+	defer clear(member)
+	return s.DeriveSecret(member, "welcome")
 }
 
 // WelcomeKey derives the key and nonce that encrypt the GroupInfo, R §12.4.3.1.
@@ -32,10 +36,12 @@ func WelcomeKey(s *suite.Suite, welcome []byte) (key, nonce []byte) {
 // FromJoiner derives the secrets of an epoch from its joiner secret, R §8.
 func FromJoiner(s *suite.Suite, joiner, psk, context []byte) *Epoch {
 	member := s.Extract(joiner, psk)
+	defer clear(member)
 	return FromEpochSecret(s, s.ExpandWithLabel(member, "epoch", context, s.Nh))
 }
 
-// FromEpochSecret derives the secrets of an epoch, R §8 table 4.
+// FromEpochSecret derives the secrets of an epoch, R §8 table 4. It wipes the
+// secret.
 func FromEpochSecret(s *suite.Suite, secret []byte) *Epoch {
 	e := &Epoch{}
 	labels := [...]string{"sender data", "encryption", "exporter", "external", "confirm",
@@ -76,7 +82,9 @@ func (e *Epoch) Wipe() {
 
 // Export derives a secret for the application, R §8.5.
 func (e *Epoch) Export(s *suite.Suite, label string, context []byte, n int) []byte {
-	return s.ExpandWithLabel(s.DeriveSecret(e.Exporter, label), "exported", s.Hash(context), n)
+	secret := s.DeriveSecret(e.Exporter, label)
+	defer clear(secret)
+	return s.ExpandWithLabel(secret, "exported", s.Hash(context), n)
 }
 
 // PSK is a pre-shared key with its id.
@@ -91,8 +99,13 @@ func PSKSecret(s *suite.Suite, psks []PSK) []byte {
 	for i, p := range psks {
 		label := codec.AppendU16(p.ID.Append(nil), uint16(i))
 		label = codec.AppendU16(label, uint16(len(psks)))
-		input := s.ExpandWithLabel(s.Extract(s.Zero(), p.Secret), "derived psk", label, s.Nh)
-		secret = s.Extract(input, secret)
+		extracted := s.Extract(s.Zero(), p.Secret)
+		input := s.ExpandWithLabel(extracted, "derived psk", label, s.Nh)
+		next := s.Extract(input, secret)
+		clear(extracted)
+		clear(input)
+		clear(secret)
+		secret = next
 	}
 	return secret
 }

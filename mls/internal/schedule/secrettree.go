@@ -109,7 +109,19 @@ func (t *SecretTree) open(l treemath.Leaf) (*opening, error) {
 	}
 	o.chains[Handshake].secret = s.ExpandWithLabel(secret, "handshake", nil, s.Nh)
 	o.chains[Application].secret = s.ExpandWithLabel(secret, "application", nil, s.Nh)
+	if x != o.from {
+		clear(secret)
+	}
 	return o, nil
+}
+
+// wipe overwrites the secrets of an opening that is not entered.
+func (o *opening) wipe() {
+	for _, secret := range o.nodes {
+		clear(secret)
+	}
+	o.chains[Handshake].wipe()
+	o.chains[Application].wipe()
 }
 
 // enter makes an opening real.
@@ -169,6 +181,7 @@ func (t *SecretTree) Find(l treemath.Leaf, kind Kind, generation uint32) (*Pendi
 	}
 	var err error
 	if p.step, err = pair[kind].find(t.suite, generation, t.limits); err != nil {
+		p.Discard()
 		return nil, err
 	}
 	p.Key = p.step.key
@@ -186,7 +199,18 @@ func (p *Pending) Spend() {
 	p.Key.wipe()
 }
 
-// Wipe overwrites all secrets of the tree.
+// Discard overwrites what was found, in place of Spend: the message was not
+// accepted. The tree still has the key.
+func (p *Pending) Discard() {
+	if p.open != nil {
+		p.open.wipe()
+	}
+	if p.step != nil {
+		p.step.wipe()
+	}
+}
+
+// Wipe overwrites all secrets of the tree, which is empty from then on.
 func (t *SecretTree) Wipe() {
 	for _, secret := range t.nodes {
 		clear(secret)
@@ -195,6 +219,9 @@ func (t *SecretTree) Wipe() {
 		pair[0].wipe()
 		pair[1].wipe()
 	}
+	clear(t.nodes)
+	clear(t.chains)
+	t.Saved()
 }
 
 // Changes calls node and ratchet for each entry that changed since Saved; a nil
@@ -261,7 +288,7 @@ func (t *SecretTree) RestoreRatchet(l uint32, value []byte) error {
 	if err := r.Done(); err != nil {
 		return err
 	}
-	if len(pair[0].secret) != t.suite.Nh || len(pair[1].secret) != t.suite.Nh || l >= t.leaves {
+	if !pair[0].valid(t.suite) || !pair[1].valid(t.suite) || l >= t.leaves {
 		return ErrSaved
 	}
 	t.chains[treemath.Leaf(l)] = pair

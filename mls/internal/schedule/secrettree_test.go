@@ -59,6 +59,10 @@ func TestReceiverFollowsSender(t *testing.T) {
 			if !bytes.Equal(p.Key.Key, m.key.Key) || !bytes.Equal(p.Key.Nonce, m.key.Nonce) {
 				rt.Fatalf("leaf %d, generation %d: another key", m.leaf, m.generation)
 			}
+			p.Discard()
+			if wiped := make([]byte, s.Nk); !bytes.Equal(p.Key.Key, wiped) {
+				rt.Fatal("a discarded key is not wiped")
+			}
 			again, err := receiver.Find(m.leaf, m.kind, m.generation)
 			if err != nil || !bytes.Equal(again.Key.Key, m.key.Key) {
 				rt.Fatalf("finding a key spends it: %v", err)
@@ -152,10 +156,27 @@ func TestSecretsAreSpent(t *testing.T) {
 	if len(tree.nodes) != 0 {
 		t.Errorf("%d node secrets are left", len(tree.nodes))
 	}
-	kept := append([]byte(nil), tree.chains[3][0].secret...)
+	held := tree.chains[3][Handshake].secret
 	tree.Wipe()
-	if bytes.Equal(kept, tree.chains[3][0].secret) {
+	if !bytes.Equal(held, make([]byte, len(held))) {
 		t.Error("secrets survive Wipe")
+	}
+	if _, _, err := tree.Next(3, Application); !errors.Is(err, ErrKeyGone) {
+		t.Errorf("a wiped tree gives keys: %v", err)
+	}
+	entry := func(x uint32, _ []byte) { t.Errorf("a wiped tree has entry %d to save", x) }
+	tree.Changes(entry, entry)
+}
+
+// TestWipedBeforeUse checks that what was wiped is empty, not a tree of zeros.
+func TestWipedBeforeUse(t *testing.T) {
+	tree := NewSecretTree(suite1(t), 4, secret(), Limits{Forward: 10, Kept: 10})
+	tree.Wipe()
+	if _, _, err := tree.Next(1, Application); !errors.Is(err, ErrKeyGone) {
+		t.Errorf("sender: %v", err)
+	}
+	if _, err := tree.Find(2, Handshake, 0); !errors.Is(err, ErrKeyGone) {
+		t.Errorf("receiver: %v", err)
 	}
 }
 
@@ -168,6 +189,51 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		if err == nil {
 			t.Error("damage is not noticed")
 		}
+	}
+	s := suite1(t)
+	key := func(g uint32, nk, nn int) keptKey { return keptKey{g, Key{make([]byte, nk), make([]byte, nn)}} }
+	good := chain{secret: secret(), next: 9, kept: []keptKey{key(3, s.Nk, s.Nn), key(8, s.Nk, s.Nn)}}
+	for name, kept := range map[string][]keptKey{
+		"key":          {key(3, s.Nk-1, s.Nn)},
+		"nonce":        {key(3, s.Nk, s.Nn+1)},
+		"order":        {key(8, s.Nk, s.Nn), key(3, s.Nk, s.Nn)},
+		"twice":        {key(3, s.Nk, s.Nn), key(3, s.Nk, s.Nn)},
+		"not yet come": {key(9, s.Nk, s.Nn)},
+	} {
+		bad := chain{secret: secret(), next: 9, kept: kept}
+		if err := tree.RestoreRatchet(0, good.append(bad.append(nil))); !errors.Is(err, ErrSaved) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := tree.RestoreRatchet(0, good.append(good.append(nil))); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLastGeneration walks both ends of a ratchet to the last generation.
+func TestLastGeneration(t *testing.T) {
+	s := suite1(t)
+	const last = 1<<32 - 2
+	sender := chain{secret: secret(), next: last}
+	receiver := chain{secret: secret(), next: last}
+	limits := Limits{Forward: 1<<32 - 1, Kept: 10}
+	g, k, err := sender.take(s)
+	if err != nil || g != last {
+		t.Fatalf("generation %d: %v", g, err)
+	}
+	if _, _, err := sender.take(s); !errors.Is(err, ErrExhausted) {
+		t.Errorf("after the last generation: %v", err)
+	}
+	a, err := receiver.find(s, last, limits)
+	if err != nil || !bytes.Equal(a.key.Key, k.Key) {
+		t.Fatalf("%v", err)
+	}
+	receiver.apply(a, limits)
+	if _, err := receiver.find(s, last, limits); !errors.Is(err, ErrKeyGone) {
+		t.Errorf("the last generation twice: %v", err)
+	}
+	if _, err := receiver.find(s, last+1, limits); !errors.Is(err, ErrTooFar) {
+		t.Errorf("a generation that cannot be: %v", err)
 	}
 }
 
