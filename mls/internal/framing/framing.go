@@ -23,8 +23,6 @@ var (
 	ErrPadding = errors.New("padding is not zero")
 	// ErrPublicApplication says that application data came as a PublicMessage.
 	ErrPublicApplication = errors.New("application data must be encrypted")
-	// ErrSenderBlank says that the sender's leaf has no member.
-	ErrSenderBlank = errors.New("sender is not a member")
 )
 
 // Keys is what an epoch holds for framing.
@@ -194,7 +192,7 @@ func (k *Keys) SenderDataKey(ciphertext []byte) (key, nonce []byte) {
 type Opened struct {
 	wire.AuthenticatedContent
 	Generation uint32
-	Key        *schedule.Pending // to be spent once the content was accepted
+	Key        *schedule.Pending // to be spent once the content was accepted, else discarded
 }
 
 // Sender decrypts who sent a PrivateMessage, and its generation.
@@ -216,13 +214,24 @@ func (k *Keys) Open(m *wire.PrivateMessage, leaf, generation uint32, guard []byt
 	if err != nil {
 		return nil, err
 	}
-	nonce := append([]byte(nil), pending.Key.Nonce...)
+	o, err := k.open(m, leaf, pending.Key, guard)
+	if err != nil {
+		pending.Discard()
+		return nil, err
+	}
+	o.Generation, o.Key = generation, pending
+	return o, nil
+}
+
+// open decrypts a PrivateMessage under its key.
+func (k *Keys) open(m *wire.PrivateMessage, leaf uint32, key schedule.Key, guard []byte) (*Opened, error) {
+	nonce := slices.Clone(key.Nonce)
 	guardNonce(nonce, guard)
-	plain, err := k.Suite.Open(pending.Key.Key, nonce, contentAAD(m), m.Ciphertext)
+	plain, err := k.Suite.Open(key.Key, nonce, contentAAD(m), m.Ciphertext)
 	if err != nil {
 		return nil, fmt.Errorf("content: %w", err)
 	}
-	o := &Opened{Generation: generation, Key: pending}
+	o := new(Opened)
 	o.WireFormat = wire.FormatPrivateMessage
 	o.Content = wire.Content{GroupID: m.GroupID, Epoch: m.Epoch, AAD: m.AAD, Type: m.Type,
 		Sender: wire.Sender{Type: wire.SenderMember, Index: leaf}}
