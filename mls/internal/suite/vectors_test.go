@@ -19,7 +19,8 @@ func (h *hexBytes) UnmarshalText(b []byte) (err error) {
 
 // vector is a published test vector of HPKE in base mode with the first of its
 // messages: of RFC 9180 appendix A and its authors' collection, or of
-// draft-ietf-hpke-pq.
+// draft-ietf-hpke-pq, in November 2025. They are a selection of what circl and
+// crypto/hpke test themselves with.
 type vector struct {
 	Suites         []uint16 // of MLS, that have the KEM
 	KEM            uint16   `json:"kem_id"`
