@@ -35,7 +35,7 @@ func otherCodePoints(t *testing.T) {
 	if err := mls.SetPostQuantumSuites(map[mls.Suite]mls.Suite{1: mls.XWing_AES128GCM_SHA256_Ed25519}); !errors.Is(err, mls.ErrCodePoint) {
 		t.Errorf("suite 1 as X-Wing: %v", err)
 	}
-	if name := mls.XWing_AES128GCM_SHA256_Ed25519.String(); len(mls.PostQuantumSuites()) != 6 || name == "unknown cipher suite" {
+	if name := mls.XWing_AES128GCM_SHA256_Ed25519.String(); len(mls.PostQuantumSuites()) != 8 || name == "unknown cipher suite" {
 		t.Errorf("the defaults are %v, %s", mls.PostQuantumSuites(), name)
 	}
 	ok(t, mls.SetPostQuantumSuites(map[mls.Suite]mls.Suite{moved: mls.XWing_AES128GCM_SHA256_Ed25519}))

@@ -20,12 +20,14 @@ const (
 // not assigned yet and implementations disagree: these defaults are of the
 // private-use range, and [SetPostQuantumSuites] puts others in their place.
 const (
-	XWing_AES128GCM_SHA256_Ed25519      Suite = Suite(suite.XWingAES128)         // 0xF031
-	XWing_AES256GCM_SHA384_Ed25519      Suite = Suite(suite.XWingAES256)         // 0xF032
-	MLKEM768P256_AES256GCM_SHA384_P256  Suite = Suite(suite.MLKEM768P256AES256)  // 0xF033
-	MLKEM1024P384_AES256GCM_SHA384_P384 Suite = Suite(suite.MLKEM1024P384AES256) // 0xF034
-	MLKEM768_AES256GCM_SHA384_P256      Suite = Suite(suite.MLKEM768AES256)      // 0xF035
-	MLKEM1024_AES256GCM_SHA384_P384     Suite = Suite(suite.MLKEM1024AES256)     // 0xF036
+	XWing_AES128GCM_SHA256_Ed25519      Suite = Suite(suite.XWingAES128)           // 0xF031
+	XWing_AES256GCM_SHA384_Ed25519      Suite = Suite(suite.XWingAES256)           // 0xF032
+	MLKEM768P256_AES256GCM_SHA384_P256  Suite = Suite(suite.MLKEM768P256AES256)    // 0xF033
+	MLKEM1024P384_AES256GCM_SHA384_P384 Suite = Suite(suite.MLKEM1024P384AES256)   // 0xF034
+	MLKEM768_AES256GCM_SHA384_P256      Suite = Suite(suite.MLKEM768AES256)        // 0xF035
+	MLKEM1024_AES256GCM_SHA384_P384     Suite = Suite(suite.MLKEM1024AES256)       // 0xF036
+	MLKEM768P256_AES128GCM_SHA256_P256  Suite = Suite(suite.MLKEM768P256AES128)    // 0xF037
+	MLKEM768_AES256GCM_SHA384_Ed25519   Suite = Suite(suite.MLKEM768Ed25519AES256) // 0xF038
 )
 
 // Suites returns the suites of R §17.1 that are implemented: all.

@@ -15,20 +15,22 @@ import (
 // The suites of R §17.1, then the post-quantum ones, with the pairings and names
 // of draft-ietf-mls-pq-ciphersuites-06 and default numbers of our own.
 const (
-	X25519AES128        uint16 = 1
-	P256AES128          uint16 = 2
-	X25519ChaCha20      uint16 = 3
-	X448AES256          uint16 = 4
-	P521AES256          uint16 = 5
-	X448ChaCha20        uint16 = 6
-	P384AES256          uint16 = 7
-	privateUse          uint16 = 0xf000
-	XWingAES128                = privateUse + 0x31
-	XWingAES256                = privateUse + 0x32
-	MLKEM768P256AES256         = privateUse + 0x33
-	MLKEM1024P384AES256        = privateUse + 0x34
-	MLKEM768AES256             = privateUse + 0x35
-	MLKEM1024AES256            = privateUse + 0x36
+	X25519AES128          uint16 = 1
+	P256AES128            uint16 = 2
+	X25519ChaCha20        uint16 = 3
+	X448AES256            uint16 = 4
+	P521AES256            uint16 = 5
+	X448ChaCha20          uint16 = 6
+	P384AES256            uint16 = 7
+	privateUse            uint16 = 0xf000
+	XWingAES128                  = privateUse + 0x31
+	XWingAES256                  = privateUse + 0x32
+	MLKEM768P256AES256           = privateUse + 0x33
+	MLKEM1024P384AES256          = privateUse + 0x34
+	MLKEM768AES256               = privateUse + 0x35
+	MLKEM1024AES256              = privateUse + 0x36
+	MLKEM768P256AES128           = privateUse + 0x37
+	MLKEM768Ed25519AES256        = privateUse + 0x38
 )
 
 // suites holds every suite under its default code point. It does not change.
@@ -104,6 +106,10 @@ func init() {
 		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct, false}, p256)
 	register(MLKEM1024AES256, "MLS_192_MLKEM1024_AES256GCM_SHA384_P384",
 		sha384Suite(), &stdKEM{hpke.MLKEM1024(), k384, aes256, mlkem1024Ct, false}, p384)
+	register(MLKEM768P256AES128, "MLS_128_MLKEM768P256_AES128GCM_SHA256_P256",
+		sha256Suite(16), &stdKEM{hpke.MLKEM768P256(), k256, aes128, mlkem768Ct + 65, false}, p256)
+	register(MLKEM768Ed25519AES256, "MLS_128_MLKEM768_AES256GCM_SHA384_Ed25519",
+		sha384Suite(), &stdKEM{hpke.MLKEM768(), k384, aes256, mlkem768Ct, false}, ed25519Scheme{})
 }
 
 // Sizes in bytes of ML-KEM ciphertexts, FIPS 203.
