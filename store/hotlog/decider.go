@@ -1,0 +1,373 @@
+package hotlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+
+	"quicnprotochat/store"
+	"quicnprotochat/store/internal/wal"
+)
+
+const (
+	// maxBatch and maxRecords are when a batch is written even though more waits.
+	maxBatch   = 4 << 20
+	maxRecords = 8192
+	// lazySync is how long what needs no sync may wait for one when nothing else comes.
+	lazySync = time.Second
+	// maxLazy is how much of the tree's changes may wait for a sync, bytes.
+	maxLazy = 4 << 20
+)
+
+// op is a change. The decider calls size, and then decide, which must not wait for anything nor read the disk; what is decided cannot fail any more, but
+// for the disk, so decide writes records of at most the size that was said. What an op touches is pinned and loaded by the caller.
+type op interface {
+	// size bounds the bytes and the number of the records.
+	size() (bytes, records int)
+	// needs says whether the caller may be answered only when it is on disk, and whether it takes room that a full disk does not have.
+	needs() (sync, room bool)
+	decide(b *batch)
+}
+
+// after is what an op may have beside: its end. published is called in the decider once its batch is durable, and its changes are in the tree.
+type after interface{ published(b *batch) }
+
+// batch is what is written at once. Only ops use it, in decide.
+type batch struct {
+	s      *Store
+	d      *decider
+	number uint64
+	now    time.Time
+	ms     int64 // of now
+	log    *wal.Batch
+	sync   bool
+	tree   *lsm.Batch // applied with the next sync
+
+	mayForget bool // the op left room for one record of kind recordForget
+}
+
+// record gives room for a record of n bytes, to be filled before decide returns.
+func (b *batch) record(n int) ([]byte, wal.Pos) { return b.log.Record(n) }
+
+// change applies what a record says to the tree, once it is durable.
+func (b *batch) change(c changes) { must(c.apply(b.tree)) }
+
+// changeLogged makes a record of kind recordTree of c, and applies it.
+func (b *batch) changeLogged(c changes) {
+	r, _ := b.record(1 + len(c))
+	r[0] = recordTree
+	copy(r[1:], c)
+	b.change(c)
+}
+
+// must is for writes to a batch, which is memory: pebble returns an error there only for a batch that is closed or too large.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+const (
+	callWaits = iota
+	callTaken
+	callLeft
+)
+
+// call is an op that somebody waits for.
+type call struct {
+	op    op
+	state atomic.Int32
+	done  chan error // of one
+}
+
+var callPool = sync.Pool{New: func() any { return &call{done: make(chan error, 1)} }}
+
+// do has the decider decide o, and waits until that is durable, or written, as o needs. If the context ends before o was looked at, it never is.
+func (s *Store) do(ctx context.Context, o op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := callPool.Get().(*call)
+	c.op = o
+	c.state.Store(callWaits)
+	if err := s.submit(c); err != nil {
+		return err
+	}
+	var err error
+	if ctx.Done() == nil {
+		err = <-c.done
+	} else {
+		select {
+		case err = <-c.done:
+		case <-ctx.Done():
+			if c.state.CompareAndSwap(callWaits, callLeft) {
+				return ctx.Err() // c stays in the queue, o is the caller's again
+			}
+			err = <-c.done
+		}
+	}
+	c.op = nil
+	callPool.Put(c)
+	return err
+}
+
+func (s *Store) submit(c *call) error {
+	s.queue.mu.Lock()
+	if s.queue.closed {
+		s.queue.mu.Unlock()
+		return store.ErrClosed
+	}
+	s.queue.calls = append(s.queue.calls, c)
+	first := len(s.queue.calls) == 1
+	s.queue.mu.Unlock()
+	if first {
+		select {
+		case s.queue.kick <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// callQueue is what waits for the decider.
+type callQueue struct {
+	mu     sync.Mutex
+	calls  []*call
+	closed bool
+	kick   chan struct{}
+}
+
+// swap takes all that waits, for an empty list.
+func (q *callQueue) swap(empty []*call) ([]*call, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	calls := q.calls
+	q.calls = empty
+	return calls, q.closed
+}
+
+// decider decides everything, in one goroutine, batch after batch.
+type decider struct {
+	s      *Store
+	number uint64
+	batch  batch
+	taken  []*call
+	lazy   *time.Timer // runs while something is written and not synced
+	cache  cache
+	window window
+}
+
+func newDecider(s *Store) *decider {
+	d := &decider{s: s, lazy: time.NewTimer(lazySync), cache: cache{limit: s.opts.PayloadCache}, window: newWindow()}
+	d.lazy.Stop()
+	d.batch = batch{s: s, d: d, tree: s.tree.db.NewBatch()}
+	return d
+}
+
+func (d *decider) run() {
+	defer close(d.s.stopped)
+	var spare []*call
+	for {
+		select {
+		case <-d.s.queue.kick:
+		case <-d.lazy.C:
+			d.write(nil, true)
+		}
+		for {
+			calls, closed := d.s.queue.swap(spare[:0])
+			if len(calls) == 0 && closed {
+				d.write(nil, true)
+				must(d.batch.tree.Close())
+				return
+			}
+			if len(calls) == 0 {
+				spare = calls
+				break
+			}
+			d.s.throttle()
+			for rest := calls; len(rest) > 0; {
+				rest = d.some(rest)
+			}
+			clear(calls)
+			spare = calls
+		}
+	}
+}
+
+// some decides and writes the first of the calls, as many as one batch holds, and returns the others.
+func (d *decider) some(calls []*call) []*call {
+	limit := int(min(maxBatch, d.s.opts.SegmentBytes/4))
+	if err := d.s.fail.err(); err != nil {
+		d.refuse(calls, err)
+		return nil
+	}
+	noRoom := d.s.space.check()
+	d.taken = d.taken[:0]
+	bytes, records := 0, 0
+	n := 0
+	for ; n < len(calls); n++ {
+		c := calls[n]
+		if !c.state.CompareAndSwap(callWaits, callTaken) {
+			continue
+		}
+		size, count := c.op.size()
+		if len(d.taken) > 0 && (bytes+size > limit || records+count > maxRecords) {
+			c.state.Store(callWaits)
+			break
+		}
+		if _, room := c.op.needs(); room && noRoom != nil {
+			c.done <- noRoom
+			continue
+		}
+		if size > limit {
+			c.done <- fmt.Errorf("%w: a change of %d bytes, segments of the log are too small for it", store.ErrTooLarge, size)
+			continue
+		}
+		bytes, records = bytes+size, records+count
+		d.taken = append(d.taken, c)
+	}
+	if len(d.taken) > 0 {
+		d.begin(bytes, records)
+	}
+	return calls[n:]
+}
+
+// begin gets room for the taken calls, decides and writes them. Without room, only those are done that need none.
+func (d *decider) begin(bytes, records int) {
+	log, err := d.s.log.Begin(bytes, records)
+	if errors.Is(err, store.ErrFull) {
+		kept := d.taken[:0]
+		bytes, records = 0, 0
+		for _, c := range d.taken {
+			if _, room := c.op.needs(); room {
+				c.done <- err
+				continue
+			}
+			size, count := c.op.size()
+			bytes, records = bytes+size, records+count
+			kept = append(kept, c)
+		}
+		if d.taken = kept; len(kept) == 0 {
+			return
+		}
+		log, err = d.s.log.Begin(bytes, records)
+	}
+	if err != nil {
+		if errors.Is(err, store.ErrFailed) {
+			d.s.fail.set(err)
+		}
+		d.refuse(d.taken, err)
+		return
+	}
+	d.write(log, false)
+}
+
+// refuse answers calls with an error.
+func (d *decider) refuse(calls []*call, err error) {
+	for _, c := range calls {
+		if c.state.CompareAndSwap(callWaits, callTaken) || c.state.Load() == callTaken {
+			c.done <- err
+		}
+	}
+}
+
+// write decides the taken calls, writes what they say, publishes it, and answers. Without a log batch it only syncs.
+func (d *decider) write(log *wal.Batch, flush bool) {
+	b := &d.batch
+	if flush {
+		d.taken = d.taken[:0]
+		if d.s.fail.err() != nil {
+			return
+		}
+		var err error
+		if log, err = d.s.log.Begin(0, 0); err != nil {
+			if errors.Is(err, store.ErrFailed) {
+				d.s.fail.set(err)
+			}
+			d.lazy.Reset(lazySync)
+			return
+		}
+	}
+	d.number++
+	b.number, b.log, b.sync = d.number, log, flush
+	b.now = d.s.opts.Clock()
+	b.ms = b.now.UnixMilli()
+	for _, c := range d.taken {
+		sync, _ := c.op.needs()
+		b.sync = b.sync || sync
+		c.op.decide(b)
+	}
+	b.sync = b.sync || b.tree.Len() > maxLazy
+	if err := d.store(log, b.sync); err != nil {
+		d.s.fail.set(err)
+		d.refuse(d.taken, d.s.fail.err())
+		return
+	}
+	d.s.counters.commits.Add(1)
+	d.publish(b)
+	d.answer(d.taken)
+	d.s.retirer.look(&d.window)
+	runtime.Gosched() // who was answered may have more, for the same write
+}
+
+// store writes, answers the calls that need no more, and syncs if that is asked for.
+func (d *decider) store(log *wal.Batch, sync bool) error {
+	lazy := 0
+	for _, c := range d.taken {
+		if s, _ := c.op.needs(); !s {
+			lazy++
+		}
+	}
+	if !sync || lazy == 0 {
+		return d.s.log.Write(log, sync)
+	}
+	if err := d.s.log.Write(log, false); err != nil {
+		return err
+	}
+	kept := d.taken[:0]
+	for _, c := range d.taken {
+		if s, _ := c.op.needs(); s {
+			kept = append(kept, c)
+			continue
+		}
+		c.done <- nil
+	}
+	d.taken = kept
+	empty, err := d.s.log.Begin(0, 0)
+	if err != nil {
+		return err
+	}
+	return d.s.log.Write(empty, true)
+}
+
+func (d *decider) answer(calls []*call) {
+	for _, c := range calls {
+		c.done <- nil
+	}
+}
+
+// publish makes what was synced seen.
+func (d *decider) publish(b *batch) {
+	if !b.sync {
+		d.lazy.Reset(lazySync)
+		return
+	}
+	d.lazy.Stop()
+	d.s.counters.syncs.Add(1)
+	if !b.tree.Empty() {
+		must(d.s.tree.db.Apply(b.tree, lsm.NoSync))
+		b.tree.Reset()
+	}
+	d.s.durable.Store(b.number)
+	for _, c := range d.taken {
+		if a, ok := c.op.(after); ok {
+			a.published(b)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package hotlog
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"quicnprotochat/store"
+	"quicnprotochat/store/internal/wal"
+)
+
+// share is how many bytes of a call go into one op, so that a large call does not hold up small ones, and fits in a batch.
+const (
+	share         = 256 << 10
+	shareMessages = 1024
+)
+
+// Enqueue implements store.Store.
+func (s *Store) Enqueue(ctx context.Context, messages []store.Message) ([]store.Result, error) {
+	if err := store.CheckMessages(messages); err != nil {
+		return nil, err
+	}
+	if !s.use() {
+		return nil, store.ErrClosed
+	}
+	defer s.life.RUnlock()
+	results := make([]store.Result, len(messages))
+	for done := 0; done < len(messages); {
+		end, size := done, 0
+		for end < len(messages) && (end == done || size+len(messages[end].Payload)+maxHeader <= s.share && end-done < shareMessages) {
+			size += len(messages[end].Payload) + maxHeader
+			end++
+		}
+		if err := s.enqueue(ctx, messages[done:end], results[done:end]); err != nil {
+			return nil, err
+		}
+		done = end
+	}
+	return results, nil
+}
+
+var enqueuePool = sync.Pool{New: func() any { return new(enqueueOp) }}
+
+func (s *Store) enqueue(ctx context.Context, messages []store.Message, results []store.Result) error {
+	o := enqueuePool.Get().(*enqueueOp)
+	defer enqueuePool.Put(o)
+	for o.stale = true; o.stale; {
+		o.messages, o.results = messages, results
+		err := o.prepare(s)
+		if err == nil {
+			err = s.do(ctx, o)
+		}
+		o.release()
+		if err != nil {
+			return err
+		}
+	}
+	s.notifyStored(messages, results)
+	return nil
+}
+
+// notifyStored tells the watchers of what was stored.
+func (s *Store) notifyStored(messages []store.Message, results []store.Result) {
+	if s.watchers.Load() == 0 {
+		return
+	}
+	for i := range messages {
+		if results[i].Status == store.Stored {
+			s.hub.Notify(messages[i].Queue)
+		}
+	}
+}
+
+// target is where one message of an op goes, prepared by the caller.
+type target struct {
+	object *object
+	stream *stream // nil if there was none
+	name   name    // of the stream
+	id     name    // of the message id in it
+	known  uint64  // seq under which the tree has the id; 0 for none
+}
+
+// enqueueOp stores messages.
+type enqueueOp struct {
+	messages []store.Message
+	results  []store.Result
+	targets  []target
+	bytes    int
+	records  int
+	epoch    uint64 // of the ids, when they were looked up
+	stale    bool   // ids left the log after they were looked up: all is to be done once more
+}
+
+func (o *enqueueOp) size() (int, int)    { return o.bytes, o.records }
+func (o *enqueueOp) needs() (bool, bool) { return true, true }
+
+// prepare pins and looks up what the decider needs.
+func (o *enqueueOp) prepare(s *Store) error {
+	o.targets = o.targets[:0]
+	o.bytes, o.records, o.stale = maxForget, 1, false
+	o.epoch = s.idEpoch.Load()
+	for i := range o.messages {
+		m := &o.messages[i]
+		t := target{}
+		var err error
+		if t.object, err = s.pin(objectKey{id: m.Queue.Owner}); err != nil {
+			return err
+		}
+		t.object.mu.Lock()
+		if t.stream = t.object.find(m.Queue.Group); t.stream != nil {
+			t.name = t.stream.name
+		}
+		t.object.mu.Unlock()
+		if t.stream == nil {
+			t.name = s.names.stream(&m.Queue)
+		}
+		o.targets = append(o.targets, t)
+		at := &o.targets[len(o.targets)-1]
+		at.id = s.names.id(&t.name, &m.ID)
+		if at.known, err = s.ids.find(&at.id, s.opts.Clock()); err != nil {
+			return err
+		}
+		o.bytes, o.records = o.bytes+maxHeader-store.MaxGroup+len(m.Queue.Group)+len(m.Payload), o.records+1
+	}
+	return nil
+}
+
+func (o *enqueueOp) release() {
+	for i := range o.targets {
+		o.targets[i].object.unpin()
+	}
+	clear(o.targets)
+	o.targets = o.targets[:0]
+	o.messages, o.results = nil, nil
+}
+
+func (o *enqueueOp) decide(b *batch) {
+	if o.epoch < b.d.window.retired {
+		o.stale = true
+		return
+	}
+	b.mayForget = true
+	for i := range o.messages {
+		o.results[i] = b.enqueue(&o.messages[i], &o.targets[i])
+	}
+}
+
+// enqueue decides one message.
+func (b *batch) enqueue(m *store.Message, t *target) store.Result {
+	o, c := t.object, &b.s.counters
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	st := t.stream
+	if st == nil || st.forgotten {
+		st = o.find(m.Queue.Group)
+	}
+	if seq := b.duplicate(st, t); seq != 0 {
+		c.duplicates.Add(1)
+		return store.Result{Status: store.Duplicate, Seq: seq}
+	}
+	if st != nil && !b.fits(st, len(m.Payload)) {
+		c.quota.Add(1)
+		return store.Result{Status: store.QuotaExceeded}
+	}
+	if st == nil {
+		if st = b.newQueue(o, m.Queue, t.name, len(m.Payload)); st == nil {
+			c.quota.Add(1)
+			return store.Result{Status: store.QuotaExceeded}
+		}
+	}
+	h := b.header(st, len(m.Payload), &m.ID, b.s.expires(b.ms, m.Expires))
+	record, pos := b.record(h.size() + len(m.Payload))
+	copy(record[len(h.append(record[:0])):], m.Payload)
+	b.push(st, &h, record, pos, 0, uint32(len(record)))
+	b.remember(t.id, h.seq, pos)
+	c.stored.Add(1)
+	return store.Result{Status: store.Stored, Seq: h.seq}
+}
+
+// duplicate returns the number under which st, which may be nil, holds or held the id, or 0.
+func (b *batch) duplicate(st *stream, t *target) uint64 {
+	if seq, ok := b.d.window.ids[t.id]; ok && st != nil && (st.acked < seq || b.ms-st.touched < idRetention) {
+		return seq
+	}
+	return t.known
+}
+
+var idRetention = store.IDRetention.Milliseconds()
+
+// fits says whether a payload is within the quota.
+func (b *batch) fits(st *stream, payload int) bool {
+	q := &b.s.opts.Quota
+	return st.last-st.acked < q.Messages && st.lastCum-st.ackedCum+uint64(payload) <= q.Bytes
+}
+
+// header is that of the next message of st.
+func (b *batch) header(st *stream, payload int, id *store.MessageID, expires int64) header {
+	return header{
+		queue: st.id, seq: st.last + 1, acked: st.acked, cum: st.lastCum + uint64(payload), ackedCum: st.ackedCum,
+		id: *id, accepted: min(max(b.ms, 0), maxTime), expires: expires,
+	}
+}
+
+// push adds the message of h to its stream, whose lock is held. The message's own record is the n bytes of record at from.
+func (b *batch) push(st *stream, h *header, record []byte, pos wal.Pos, from, n uint32) {
+	e := entry{pos: pos, cum: h.cum, expires: h.expires, from: from, n: n, size: uint32(h.cum - st.lastCum), batch: b.number}
+	e.chunk, e.at = b.d.cache.add(record[from : from+n])
+	st.push(e)
+	st.touched = b.ms
+	b.d.window.touch(st, pos)
+	b.d.window.expire(st, h.expires)
+}
+
+// remember keeps an id for as long as the log keeps its message.
+func (b *batch) remember(id name, seq uint64, pos wal.Pos) { b.d.window.add(id, seq, pos) }
+
+// expires is when a message is given up, ms.
+func (s *Store) expires(now int64, asked time.Time) int64 {
+	now = min(max(now, 0), maxTime)
+	limit := min(now+s.opts.MaxTTL.Milliseconds(), 2*maxTime)
+	if asked.IsZero() {
+		return min(now+s.opts.DefaultTTL.Milliseconds(), limit)
+	}
+	return min(max(asked.UnixMilli(), now), limit)
+}

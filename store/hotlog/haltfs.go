@@ -1,0 +1,108 @@
+package hotlog
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// haltFS stands between pebble and the disk, because pebble ends the process, or panics in a way that cannot be recovered from, when it
+// cannot write its log or its manifest. Such an error never reaches it: haltFS records the failure, which answers all callers, and blocks
+// the goroutine for good. What is on disk stays as it was at that moment, and can be read. Errors with tables reach pebble, which tries
+// again; a pause here keeps it from trying without rest. While the store is being opened all errors are pebble's, which then returns most.
+type haltFS struct {
+	vfs.FS
+	fail *failure
+}
+
+// retryPause is how long a failed write to a table waits.
+const retryPause = 100 * time.Millisecond
+
+// critical says whether pebble does not survive an error with the file: its logs, manifests and markers.
+func critical(name string) bool {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST") || strings.HasPrefix(base, "marker.")
+}
+
+// check returns err unless it is one that pebble must not see.
+func (h haltFS) check(what, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if critical(name) && h.fail.armed.Load() {
+		h.fail.set(fmt.Errorf("%s %s: %w", what, name, err))
+		select {}
+	}
+	if h.fail.armed.Load() {
+		time.Sleep(retryPause)
+	}
+	return err
+}
+
+// begin holds up new files after a failure.
+func (h haltFS) begin() {
+	select {
+	case <-h.fail.failed:
+		select {}
+	default:
+	}
+}
+
+func (h haltFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	h.begin()
+	f, err := h.FS.Create(name, c)
+	return h.file(name, f, h.check("create", name, err))
+}
+
+func (h haltFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	h.begin()
+	f, err := h.FS.ReuseForWrite(oldname, newname, c)
+	return h.file(newname, f, h.check("reuse", newname, err))
+}
+
+func (h haltFS) Rename(oldname, newname string) error {
+	return h.check("rename", newname, h.FS.Rename(oldname, newname))
+}
+
+// OpenDir is for syncing a directory, without which a new log or manifest may vanish.
+func (h haltFS) OpenDir(name string) (vfs.File, error) {
+	const as = "marker." // as critical as what stands in it
+	f, err := h.FS.OpenDir(name)
+	return h.file(as, f, h.check("open directory", as, err))
+}
+
+func (h haltFS) Lock(name string) (io.Closer, error) { return h.FS.Lock(name) }
+
+func (h haltFS) Unwrap() vfs.FS { return h.FS }
+
+func (h haltFS) file(name string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &haltFile{f, h, name}, nil
+}
+
+type haltFile struct {
+	vfs.File
+	h    haltFS
+	name string
+}
+
+func (f *haltFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, f.h.check("write", f.name, err)
+}
+
+func (f *haltFile) Sync() error { return f.h.check("sync", f.name, f.File.Sync()) }
+
+func (f *haltFile) SyncData() error { return f.h.check("sync", f.name, f.File.SyncData()) }
+
+func (f *haltFile) SyncTo(length int64) (bool, error) {
+	full, err := f.File.SyncTo(length)
+	return full, f.h.check("sync", f.name, err)
+}
+
+func (f *haltFile) Close() error { return f.h.check("close", f.name, f.File.Close()) }

@@ -1,0 +1,243 @@
+package hotlog
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+
+	"quicnprotochat/store"
+)
+
+// sweeper removes some kind of expired things, at most budget, and says how many, and whether there may be more.
+type sweeper func(ctx context.Context, budget int) (removed int, more bool, err error)
+
+// Sweep implements store.Store. What has not expired costs it nothing.
+func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error) {
+	if budget < 1 {
+		return store.SweepResult{}, fmt.Errorf("%w: a budget of %d", store.ErrInvalid, budget)
+	}
+	if !s.use() {
+		return store.SweepResult{}, store.ErrClosed
+	}
+	defer s.life.RUnlock()
+	if err := s.fail.err(); err != nil {
+		return store.SweepResult{}, err
+	}
+	var result store.SweepResult
+	for _, f := range append([]sweeper{s.sweepIDs, s.sweepHot, s.sweepCold}, s.sweepers...) {
+		if result.Removed >= budget {
+			result.More = true
+			return result, nil
+		}
+		removed, more, err := f(ctx, budget-result.Removed)
+		result.Removed += removed
+		result.More = result.More || more
+		if err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// sweepIDs drops the buckets of message ids that nobody needs any more, each as a whole.
+func (s *Store) sweepIDs(context.Context, int) (removed int, more bool, err error) {
+	oldest := oldestBucket(s.opts.Clock())
+	s.ids.drop(oldest)
+	end := binary.BigEndian.AppendUint32([]byte{kindID}, oldest)
+	var first []byte
+	err = s.tree.scan([]byte{kindID}, end, func(key, _ []byte) (bool, error) {
+		first = append(first, key[:min(len(key), 5)]...)
+		return false, nil
+	})
+	if err != nil || len(first) != 5 {
+		return 0, false, err
+	}
+	if err := s.tree.db.DeleteRange(first, end, lsm.NoSync); err != nil {
+		return 0, false, err
+	}
+	return int(oldest - binary.BigEndian.Uint32(first[1:])), false, nil
+}
+
+// sweepStreams is how many queues one op looks at.
+const sweepStreams = 40
+
+// sweepHot moves the cursors of queues over what expired in the log.
+func (s *Store) sweepHot(ctx context.Context, budget int) (int, bool, error) {
+	o := &sweepOp{budget: uint64(budget)}
+	if err := s.do(ctx, o); err != nil {
+		return 0, false, err
+	}
+	for _, q := range o.moved {
+		s.hub.Notify(q)
+	}
+	return int(o.removed), o.more, nil
+}
+
+// sweepOp looks at the queues that have something to expire by now.
+type sweepOp struct {
+	ack     ackOp
+	budget  uint64
+	removed uint64
+	more    bool
+	moved   []store.QueueID
+}
+
+func (o *sweepOp) size() (int, int)    { return 1 + timeSize + sweepStreams*maxCursor + 1, 2 }
+func (o *sweepOp) needs() (bool, bool) { return false, false }
+
+func (o *sweepOp) decide(b *batch) {
+	w := &b.d.window
+	var due []*stream
+	hour := uint32(max(b.ms, 0) / msPerHour)
+	for h, streams := range w.expiry {
+		if h > hour {
+			continue
+		}
+		for st := range streams {
+			if len(due) == sweepStreams {
+				o.more = true
+				break
+			}
+			due = append(due, st)
+		}
+	}
+	for _, st := range due {
+		if o.removed >= o.budget {
+			o.more = true
+			break
+		}
+		w.unexpire(st)
+		o.one(b, st)
+	}
+	if len(o.ack.moves) > 0 {
+		o.ack.decide(b)
+	}
+}
+
+// one adds a move over the expired messages at the head of a queue, and sees to it that the rest is looked at in time.
+func (o *sweepOp) one(b *batch, st *stream) {
+	st.object.mu.Lock()
+	defer st.object.mu.Unlock()
+	if st.forgotten {
+		return
+	}
+	if st.cold > st.acked { // what lies in the tree comes first
+		b.d.window.expire(st, b.ms+1)
+		return
+	}
+	to := st.acked
+	for _, e := range st.entries() {
+		if e.expires > b.ms || e.batch >= b.number {
+			b.d.window.expire(st, e.expires)
+			break
+		}
+		if o.removed >= o.budget {
+			o.more = true
+			b.d.window.expire(st, 0)
+			break
+		}
+		o.removed++
+		to++
+	}
+	if to > st.acked {
+		o.ack.moves = append(o.ack.moves, move{stream: st, to: to, cold: st.cold})
+		o.moved = append(o.moved, st.id)
+	}
+}
+
+// sweepCold moves the cursors of queues over what expired in the tree.
+func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bool, err error) {
+	type due struct {
+		key   []byte
+		queue store.QueueID
+	}
+	var found []due
+	hour := uint32(max(s.opts.Clock().UnixMilli(), 0) / msPerHour)
+	end := binary.BigEndian.AppendUint32([]byte{kindExpiry}, hour+1)
+	err = s.tree.scan([]byte{kindExpiry}, end, func(key, value []byte) (bool, error) {
+		if len(found) == min(budget, sweepStreams) {
+			more = true
+			return false, nil
+		}
+		plain, err := s.tree.seal.open(key, value)
+		d := due{key: append([]byte(nil), key...)}
+		if err == nil {
+			r := reader{b: plain}
+			d.queue = r.queue()
+			err = r.err
+		}
+		if err != nil { // nothing can be found by it
+			s.opts.Logger.Error("store: corrupt note of what expires", "err", err)
+		}
+		found = append(found, d)
+		return true, nil
+	})
+	if err != nil || len(found) == 0 {
+		return 0, more, err
+	}
+	var c changes
+	for _, d := range found {
+		n, next, err := s.sweepQueue(ctx, d.queue, budget-removed)
+		if err != nil {
+			return removed, true, err
+		}
+		if removed += n; removed >= budget {
+			more = true
+			break // the note of this queue stays
+		}
+		c.delete(d.key)
+		if next != 0 {
+			key := appendExpiryKey(nil, hourOf(next), (*name)(d.key[5:expiryKeySize]))
+			c.setSealed(s.tree, key, appendQueue(nil, &d.queue))
+		}
+	}
+	if len(c) > 0 {
+		err = s.do(ctx, &changeOp{c})
+	}
+	return removed, more, err
+}
+
+// sweepQueue removes the expired messages at the head of a queue's part in the tree; next is when the first of those behind them expires, 0 for none.
+func (s *Store) sweepQueue(ctx context.Context, q store.QueueID, budget int) (removed int, next int64, err error) {
+	o, err := s.pin(keyOf(&q))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer o.unpin()
+	o.mu.Lock()
+	st := o.find(q.Group)
+	var acked, last uint64
+	if st != nil {
+		acked, last = st.acked, st.cold
+	}
+	o.mu.Unlock()
+	if st == nil || last <= acked {
+		return 0, 0, nil
+	}
+	now, to := s.opts.Clock().UnixMilli(), acked
+	err = s.scanCold(&st.name, acked+1, last, func(seq uint64, m *cold, err error) (bool, error) {
+		if err != nil || seq != to+1 {
+			return false, nil // its reader is to be told
+		}
+		if m.expires > now {
+			next = m.expires
+			return false, nil
+		}
+		to = seq
+		removed++
+		return removed < budget, nil
+	})
+	if err != nil || removed == 0 {
+		return 0, next, err
+	}
+	return removed, next, s.acknowledge(ctx, []store.Cursor{{Queue: q, Seq: to}})
+}
+
+// changeOp changes the tree, durably, and nothing else.
+type changeOp struct{ c changes }
+
+func (o *changeOp) size() (int, int)    { return 1 + len(o.c), 1 }
+func (o *changeOp) needs() (bool, bool) { return true, false }
+func (o *changeOp) decide(b *batch)     { b.changeLogged(o.c) }
