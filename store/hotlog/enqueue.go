@@ -99,6 +99,7 @@ func (o *enqueueOp) prepare(s *Store) error {
 	o.targets = o.targets[:0]
 	o.bytes, o.records, o.stale = maxForget, 1, false
 	o.epoch = s.idEpoch.Load()
+	now := s.opts.Clock()
 	for i := range o.messages {
 		m := &o.messages[i]
 		t := target{}
@@ -117,7 +118,7 @@ func (o *enqueueOp) prepare(s *Store) error {
 		o.targets = append(o.targets, t)
 		at := &o.targets[len(o.targets)-1]
 		at.id = s.names.id(&t.name, &m.ID)
-		if at.known, err = s.ids.find(&at.id, s.opts.Clock()); err != nil {
+		if at.known, err = s.ids.find(&at.id, now); err != nil {
 			return err
 		}
 		o.bytes, o.records = o.bytes+maxHeader-store.MaxGroup+len(m.Queue.Group)+len(m.Payload), o.records+1

@@ -76,7 +76,7 @@ func (s *ids) find(id *name, now time.Time) (uint64, error) {
 				continue
 			}
 		}
-		var key [21]byte
+		var key [idKeySize]byte
 		value, err := s.tree.getRaw(appendIDKey(key[:0], n, id))
 		if err != nil {
 			return 0, err
@@ -115,7 +115,7 @@ func (s *ids) load(stop <-chan struct{}) error {
 			default:
 			}
 		}
-		if len(key) == 21 {
+		if len(key) == idKeySize {
 			id := name(key[5:])
 			s.add(binary.BigEndian.Uint32(key[1:]), &id)
 		}

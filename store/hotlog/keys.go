@@ -89,6 +89,8 @@ func appendMessageKey(b []byte, stream *name, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(b, seq)
 }
 
+const idKeySize = 21
+
 func appendIDKey(b []byte, bucket uint32, id *name) []byte {
 	b = append(b, kindID)
 	b = binary.BigEndian.AppendUint32(b, bucket)

@@ -42,7 +42,8 @@ type object struct {
 	looked  int64  // when idle queues were looked for in vain, ms
 	extra   any
 
-	newer, older *object // in the shard's list of use
+	used         bool    // since evict looked at it last; of the shard, as is
+	newer, older *object // its place in the list of all
 }
 
 // find returns the stream of a group id, nil if there is none.
@@ -103,7 +104,7 @@ type objects struct {
 type objectShard struct {
 	mu    sync.Mutex
 	m     map[objectKey]*object
-	first object // its older is the most recently used one, its newer the least
+	first object // its older was added or looked at last, its newer is what evict looks at next
 	_     [64]byte
 }
 
@@ -133,10 +134,7 @@ func (os *objects) pin(key objectKey) *object {
 	o := s.m[key]
 	if o != nil {
 		o.pins.Add(1)
-		if s.first.older != o {
-			s.unlink(o)
-			s.link(o)
-		}
+		o.used = true
 		s.mu.Unlock()
 		return o
 	}
@@ -153,19 +151,20 @@ func (os *objects) pin(key objectKey) *object {
 
 func (o *object) unpin() { o.pins.Add(-1) }
 
-// evict forgets up to n objects of the least recently used, and looks at a few more than that.
+// evict forgets up to n objects that were not used for a while, and looks at a few more than that.
 func (s *objectShard) evict(n int) {
-	for range n + 4 {
+	for range n + 8 {
 		o := s.first.newer
 		if o == &s.first || n == 0 {
 			return
 		}
 		s.unlink(o)
-		if o.pins.Load() == 0 && o.dirty.Load() == 0 {
+		if !o.used && o.pins.Load() == 0 && o.dirty.Load() == 0 {
 			delete(s.m, o.key)
 			n--
 			continue
 		}
+		o.used = false
 		s.link(o)
 	}
 }
