@@ -1,0 +1,176 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/store"
+)
+
+var (
+	// ErrRetired says that a segment is there no more.
+	ErrRetired = errors.New("wal: segment retired")
+	// ErrKey says that the log was written with another key, or with one and now there is none, or the other way round.
+	ErrKey = errors.New("wal: written with another key")
+)
+
+// Options say where a log lives and how.
+type Options struct {
+	FS           FS     // default: OSFS
+	Dir          string // made if it is not there
+	SegmentBytes int64  // size of a segment, at least 8 KiB and at most 1 GiB; default 64 MiB
+	Key          []byte // 32 bytes; nil: not encrypted
+	Spare        int    // retired segments that are kept to be used again; default 2
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.FS == nil {
+		o.FS = OSFS()
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	if o.Spare == 0 {
+		o.Spare = 2
+	}
+	if o.SegmentBytes < 8<<10 || o.SegmentBytes > 1<<30 {
+		return o, fmt.Errorf("%w: segments of %d bytes", store.ErrInvalid, o.SegmentBytes)
+	}
+	if o.Key != nil && len(o.Key) != 32 {
+		return o, fmt.Errorf("%w: a key of %d bytes", store.ErrInvalid, len(o.Key))
+	}
+	return o, nil
+}
+
+// Pos is where a record stands. Length is of its payload, bytes.
+type Pos struct {
+	Segment        uint64
+	Offset, Length uint32
+}
+
+// segment is an open file of the log.
+type segment struct {
+	header
+	name string
+	file vfs.File
+}
+
+// Log is an open log. Begin, Record and Write are for one goroutine; all else is for any.
+type Log struct {
+	o     Options
+	maker *maker
+
+	mu       sync.RWMutex
+	segments map[uint64]*segment
+
+	// Of the writer.
+	current  *segment // nil: none could be made yet
+	offset   int64    // where the next batch goes
+	synced   int64
+	previous int64 // where the segment before ends
+	batch    Batch
+	failed   error
+
+	number, oldest            atomic.Uint64
+	batches, syncs, bytes     atomic.Uint64
+	segmentsMade, segmentsOld *atomic.Uint64
+}
+
+// Stats are counters since Open, and sizes now.
+type Stats struct {
+	Segments                 int    // live
+	Batches, Syncs           uint64 // written; waited for
+	Bytes                    uint64 // written in batches
+	SegmentsMade, Reused     uint64 // that were filled with zeros; whose files were used again
+	LiveBytes                int64  // of all live segments
+	SegmentNumber, OldestOne uint64
+}
+
+// Stats does not block on the disk.
+func (l *Log) Stats() Stats {
+	l.mu.RLock()
+	n := len(l.segments)
+	l.mu.RUnlock()
+	return Stats{Segments: n, Batches: l.batches.Load(), Syncs: l.syncs.Load(), Bytes: l.bytes.Load(), SegmentsMade: l.segmentsMade.Load(),
+		Reused: l.segmentsOld.Load(), LiveBytes: int64(n) * l.o.SegmentBytes, SegmentNumber: l.number.Load(), OldestOne: l.oldest.Load()}
+}
+
+// Segment is the number of the segment that is written to, or was last.
+func (l *Log) Segment() uint64 { return l.number.Load() }
+
+// Oldest is the number of the oldest segment that was not retired.
+func (l *Log) Oldest() uint64 { return l.oldest.Load() }
+
+// ReadAt returns the payload of the record at p, in dst if it has room. Errors: ErrRetired, store.ErrCorrupt.
+func (l *Log) ReadAt(p Pos, dst []byte) ([]byte, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock() // a retired file is not used again before its readers are done
+	s := l.segments[p.Segment]
+	if s == nil {
+		return nil, fmt.Errorf("%w: %d", ErrRetired, p.Segment)
+	}
+	if p.Length > math.MaxInt32 || int64(p.Offset)+int64(p.Length) > l.o.SegmentBytes {
+		return nil, fmt.Errorf("%w: no record of %d bytes at %d", store.ErrCorrupt, p.Length, p.Offset)
+	}
+	n := int(p.Length) + s.overhead()
+	frame := dst[:0]
+	if cap(frame) < n {
+		frame = make([]byte, n)
+	}
+	frame = frame[:n]
+	if _, err := s.file.ReadAt(frame, int64(p.Offset)); err != nil {
+		return nil, fmt.Errorf("%w: segment %d at %d: %v", store.ErrCorrupt, p.Segment, p.Offset, err)
+	}
+	size, mark, ok := s.head(frame, p.Offset)
+	if ok && !mark && size == n {
+		if payload, ok := s.open(frame, p.Offset); ok {
+			return payload, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: segment %d at %d", store.ErrCorrupt, p.Segment, p.Offset)
+}
+
+// Retire gives up all segments up to the given one, but not the current. Whoever reads from them later gets ErrRetired.
+func (l *Log) Retire(upTo uint64) error {
+	if upTo >= l.number.Load() {
+		return fmt.Errorf("%w: segment %d is in use", store.ErrInvalid, upTo)
+	}
+	var old []*segment
+	l.mu.Lock()
+	for n, s := range l.segments {
+		if n <= upTo {
+			old = append(old, s)
+			delete(l.segments, n)
+		}
+	}
+	if upTo >= l.oldest.Load() {
+		l.oldest.Store(upTo + 1)
+	}
+	l.mu.Unlock()
+	var err error
+	for _, s := range old {
+		err = errors.Join(err, l.maker.reuse(s))
+	}
+	return err
+}
+
+// Close syncs what was written and closes the files.
+func (l *Log) Close() error {
+	var err error
+	if l.failed == nil && l.current != nil && l.synced < l.offset {
+		err = l.current.file.SyncData()
+	}
+	err = errors.Join(err, l.maker.close())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n, s := range l.segments {
+		err = errors.Join(err, s.file.Close())
+		delete(l.segments, n)
+	}
+	return err
+}

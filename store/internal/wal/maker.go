@@ -1,0 +1,182 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/store"
+)
+
+const (
+	suffix    = ".seg"
+	temporary = "new.tmp"
+)
+
+func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, suffix) }
+
+// parseName is the reverse of segmentName.
+func parseName(name string) (number uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 16 {
+		return 0, false
+	}
+	number, err := strconv.ParseUint(digits, 16, 64)
+	return number, err == nil && segmentName(number) == name
+}
+
+// maker makes segments ahead, in the background, one at a time, from old ones if there are any.
+type maker struct {
+	o            Options
+	made, reused atomic.Uint64
+
+	mu     sync.Mutex
+	spare  []*segment
+	closed bool
+
+	making chan made // of the one that was asked for; nil if none was
+}
+
+type made struct {
+	segment *segment
+	err     error
+}
+
+// ask begins to make a segment, unless that was begun. For the writer, as is take.
+func (m *maker) ask(number uint64) {
+	if m.making != nil {
+		return
+	}
+	c := make(chan made, 1)
+	m.making = c
+	go func() {
+		s, err := m.make(number)
+		c <- made{s, err}
+	}()
+}
+
+// take waits for the segment that was asked for. After an error it is to be asked for again.
+func (m *maker) take() (*segment, error) {
+	r := <-m.making
+	m.making = nil
+	return r.segment, r.err
+}
+
+// make makes a segment that is durable, with its name, header and room.
+func (m *maker) make(number uint64) (*segment, error) {
+	h, err := newHeader(number, m.o.Key)
+	if err != nil {
+		return nil, err
+	}
+	s := &segment{header: h, name: m.o.FS.PathJoin(m.o.Dir, segmentName(number))}
+	if old := m.pop(); old != nil {
+		m.reused.Add(1)
+		if err := m.o.FS.Rename(old.name, s.name); err != nil {
+			return nil, errors.Join(err, m.reuse(old))
+		}
+		s.file = old.file
+	} else if err := m.create(s); err != nil {
+		return nil, err
+	}
+	if err := m.begin(s); err != nil {
+		return nil, errors.Join(err, s.file.Close(), m.o.FS.Remove(s.name))
+	}
+	return s, nil
+}
+
+// begin writes the header and makes it and the name durable.
+func (m *maker) begin(s *segment) error {
+	page := make([]byte, firstBatch)
+	one := s.append(nil)
+	copy(page, one)
+	copy(page[secondCopy:], one)
+	if _, err := s.file.WriteAt(page, 0); err != nil {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	return syncDir(m.o.FS, m.o.Dir)
+}
+
+// create makes a file of zeros.
+func (m *maker) create(s *segment) error {
+	name := m.o.FS.PathJoin(m.o.Dir, temporary)
+	file, err := m.o.FS.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	err = file.Preallocate(0, m.o.SegmentBytes) // says at once that there is no room; it is zeros that make writes cheap later
+	zeros := make([]byte, min(m.o.SegmentBytes, 1<<20))
+	for at := int64(0); at < m.o.SegmentBytes && err == nil; at += int64(len(zeros)) {
+		_, err = file.WriteAt(zeros[:min(int64(len(zeros)), m.o.SegmentBytes-at)], at)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = m.o.FS.Rename(name, s.name)
+	}
+	if err != nil {
+		return errors.Join(err, file.Close(), m.o.FS.Remove(name))
+	}
+	m.made.Add(1)
+	s.file = file
+	return nil
+}
+
+func (m *maker) pop() *segment {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.spare) == 0 {
+		return nil
+	}
+	s := m.spare[len(m.spare)-1]
+	m.spare = m.spare[:len(m.spare)-1]
+	return s
+}
+
+// reuse keeps a file for later, or removes it when there are enough.
+func (m *maker) reuse(s *segment) error {
+	m.mu.Lock()
+	keep := !m.closed && len(m.spare) < m.o.Spare
+	if keep {
+		m.spare = append(m.spare, s)
+	}
+	m.mu.Unlock()
+	if keep {
+		return nil
+	}
+	return errors.Join(s.file.Close(), m.o.FS.Remove(s.name))
+}
+
+// close waits for what is being made, and closes the files that are kept. They stay: the next Open takes them.
+func (m *maker) close() error {
+	var err error
+	if m.making != nil {
+		if s, _ := m.take(); s != nil {
+			err = s.file.Close()
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	for _, s := range m.spare {
+		err = errors.Join(err, s.file.Close())
+	}
+	m.spare = nil
+	return err
+}
+
+// roomError makes store.ErrFull of an error that goes away when there is room.
+func roomError(err error) error {
+	if noRoom(err) {
+		return fmt.Errorf("%w: no room for a segment of the log: %v", store.ErrFull, err)
+	}
+	return fmt.Errorf("wal: new segment: %w", err)
+}
