@@ -9,8 +9,8 @@
 // A segment begins with its header, twice (at 0 and at 2,048): "qnpcwal1", number (8 bytes), salt (16, random, new for each use of the file),
 // flags (4; 1 is encrypted), a key check (16, zero if not encrypted) and the CRC-32C of all that. Batches begin at 4,096. Integers are little endian.
 //
-// A record stands in a frame: length (4; the top bit marks the start of a batch), CRC-32C of salt, offset and length (4), then either the CRC-32C of
-// salt, offset and payload (4) and the payload, or the payload and a tag of 16 bytes: AES-256-GCM with a key for this use of the segment, derived from
+// A record stands in a frame: length (4; the top bit marks the start of a batch), CRC-32C of the length (4), then either the CRC-32C of the payload (4)
+// and the payload, where these checksums go on from the salt's exclusive-or offset, and from the complement of that; or the payload and a tag of 16 bytes: AES-256-GCM with a key for this use of the segment, derived from
 // the log's key and the salt by HKDF-SHA256, and the frame's offset as nonce. What an earlier use left fits no salt, and is never taken for a record.
 //
 // A batch starts with a mark of 16 bytes: up to where this segment was synced when the batch was written, and where the segment before

@@ -30,12 +30,12 @@ func (h *header) begins() int {
 	return 8
 }
 
-// headSum is the checksum of a frame's place and length.
-func (h *header) headSum(offset, length uint32) uint32 {
-	var b [8]byte
-	binary.LittleEndian.PutUint32(b[:], offset)
-	binary.LittleEndian.PutUint32(b[4:], length)
-	return crc32.Update(h.sum, castagnoli, b[:])
+// start is what the checksums of a frame at offset go on from. It differs for every offset and every use of a segment.
+func (h *header) start(offset uint32) uint32 { return h.sum ^ offset }
+
+// headSum is the checksum of a frame's place and length, of which b are the four bytes.
+func (h *header) headSum(offset uint32, b []byte) uint32 {
+	return crc32.Update(h.start(offset), castagnoli, b[:4])
 }
 
 func (h *header) nonce(offset uint32) (n [12]byte) {
@@ -45,15 +45,12 @@ func (h *header) nonce(offset uint32) (n [12]byte) {
 
 // payloadSum is the checksum of a payload that is not encrypted.
 func (h *header) payloadSum(offset uint32, payload []byte) uint32 {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], offset)
-	return crc32.Update(crc32.Update(^h.sum, castagnoli, b[:]), castagnoli, payload)
+	return crc32.Update(^h.start(offset), castagnoli, payload)
 }
 
 // seal finishes a frame whose length and payload are in place. offset is where it will stand.
 func (h *header) seal(frame []byte, offset uint32) {
-	length := binary.LittleEndian.Uint32(frame)
-	binary.LittleEndian.PutUint32(frame[4:], h.headSum(offset, length))
+	binary.LittleEndian.PutUint32(frame[4:], h.headSum(offset, frame))
 	if h.aead == nil {
 		binary.LittleEndian.PutUint32(frame[8:], h.payloadSum(offset, frame[clearOverhead:]))
 		return
@@ -69,7 +66,7 @@ func (h *header) head(b []byte, offset uint32) (size int, mark, ok bool) {
 		return 0, false, false
 	}
 	length := binary.LittleEndian.Uint32(b)
-	if binary.LittleEndian.Uint32(b[4:]) != h.headSum(offset, length) {
+	if binary.LittleEndian.Uint32(b[4:]) != h.headSum(offset, b) {
 		return 0, false, false
 	}
 	mark = length&markBit != 0
