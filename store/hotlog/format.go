@@ -157,9 +157,27 @@ func writeFormat(filesystem vfs.FS, dir, path string, secret []byte) error {
 	if err := filesystem.Rename(temporary, path); err != nil {
 		return err
 	}
+	return syncDir(filesystem, dir)
+}
+
+func syncDir(filesystem vfs.FS, dir string) error {
 	d, err := filesystem.OpenDir(dir)
 	if err != nil {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeDir makes directories in parent, if they are not there, so that they survive a crash.
+func makeDir(filesystem vfs.FS, parent string, names ...string) error {
+	for _, n := range names {
+		if err := filesystem.MkdirAll(filesystem.PathJoin(parent, n), 0o700); err != nil {
+			return err
+		}
+	}
+	err := syncDir(filesystem, parent)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // the parent is somebody else's, who made the directory, too
+	}
+	return err
 }

@@ -72,7 +72,7 @@ func Open(o Options) (*Store, error) {
 		locks:   locks{seed: maphash.MakeSeed()},
 		share:   int(min(share, o.SegmentBytes/10)),
 	}
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.FS, o.FS.PathDir(o.Dir), o.FS.PathBase(o.Dir)); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	if err := s.acquire(); err != nil {
@@ -139,6 +139,9 @@ func (s *Store) start() (*decider, error) {
 	keys, err := openFormat(o.FS, o.Dir, o.Key)
 	if err != nil {
 		return nil, err
+	}
+	if err := makeDir(o.FS, o.Dir, logDir, treeDir); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	s.names = keys.names
 	s.objects = newObjects(s.names, o.Owners)
