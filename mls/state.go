@@ -99,16 +99,8 @@ func (g *Group) Changes() []Record {
 	if g.store.group {
 		out = append(out, Record{keyGroup, g.appendState(nil)})
 	}
-	t := g.cur.tree
-	for i := range t.Pages() {
-		if !t.SamePage(g.store.tree, i) {
-			out = append(out, Record{keyPage(i), t.AppendPage(nil, i)})
-		}
-	}
-	if g.store.tree != nil {
-		for i := t.Pages(); i < g.store.tree.Pages(); i++ {
-			out = append(out, Record{keyPage(i), nil})
-		}
+	if g.cur.tree != g.store.tree { // each epoch has a tree of its own
+		out = g.appendPages(out)
 	}
 	if g.store.pending {
 		r := Record{Key: keyPending}
@@ -128,6 +120,22 @@ func (g *Group) Changes() []Record {
 	}
 	out = appendMessages(out, g.cur.context.Epoch, g.cur.messages)
 	slices.SortFunc(out, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
+// appendPages adds the pages of the tree that are not those of the stored one.
+func (g *Group) appendPages(out []Record) []Record {
+	t := g.cur.tree
+	for i := range t.Pages() {
+		if !t.SamePage(g.store.tree, i) {
+			out = append(out, Record{keyPage(i), t.AppendPage(nil, i)})
+		}
+	}
+	if g.store.tree != nil {
+		for i := t.Pages(); i < g.store.tree.Pages(); i++ {
+			out = append(out, Record{keyPage(i), nil})
+		}
+	}
 	return out
 }
 
