@@ -113,7 +113,6 @@ type ackOp struct {
 	ids     changes // that are kept longer because their messages lay in the tree
 	again   bool    // there is more to do
 	cursors []cursor
-	removed uint64
 }
 
 func (o *ackOp) size() (int, int)    { return 1 + timeSize + len(o.moves)*maxCursor + len(o.ids) + 1, 2 }

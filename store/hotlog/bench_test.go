@@ -87,3 +87,29 @@ func benchOnce(s *Store, messages []store.Message, cursors []store.Cursor) error
 	}
 	return s.Acknowledge(ctx, cursors)
 }
+
+// BenchmarkReplay opens a log of 200,000 messages in 10,000 queues; an operation is one message.
+func BenchmarkReplay(b *testing.B) {
+	const total, queues = 200_000, 10_000
+	o := Options{Dir: b.TempDir(), LogBytes: 1 << 40}
+	s := mustOpen(b, o)
+	batch := make([]store.Message, 1000)
+	payload := make([]byte, 256)
+	for first := 0; first < total; first += len(batch) {
+		for i := range batch {
+			batch[i] = store.Message{Queue: store.QueueID{Owner: benchOwner((first + i) % queues)}, Payload: payload}
+			binary.BigEndian.PutUint64(batch[i].ID[:], uint64(first+i))
+		}
+		if _, err := s.Enqueue(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	mustClose(b, s)
+	b.ResetTimer()
+	for n := 0; n < b.N; n += total {
+		s := mustOpen(b, o)
+		b.StopTimer()
+		mustClose(b, s)
+		b.StartTimer()
+	}
+}
