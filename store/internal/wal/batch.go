@@ -15,8 +15,12 @@ type Batch struct {
 	count int
 }
 
+// limit is where the batches of a segment end at the latest.
+func (l *Log) limit() int64 { return l.o.SegmentBytes - lastPage }
+
 // Begin makes room for a batch of so many records with so many bytes of payload together; there may be less in the end. Errors: store.ErrFull (no
-// room for another segment; it may be there at the next Begin), store.ErrFailed (for ever), store.ErrInvalid (more than a segment holds).
+// room for another segment; it may be there at the next Begin), store.ErrFailed (for ever), store.ErrInvalid (more than a segment holds), others of the file system when
+// a segment is made.
 func (l *Log) Begin(bytes, records int) (*Batch, error) {
 	if l.failed != nil {
 		return nil, l.failed
@@ -26,10 +30,10 @@ func (l *Log) Begin(bytes, records int) (*Batch, error) {
 		overhead = sealedOverhead
 	}
 	need := bytes + records*overhead + markSize + overhead
-	if bytes < 0 || records < 0 || int64(need) > l.o.SegmentBytes-firstBatch {
+	if bytes < 0 || records < 0 || int64(need) > l.limit()-firstBatch {
 		return nil, fmt.Errorf("%w: a batch of %d bytes in segments of %d", store.ErrInvalid, need, l.o.SegmentBytes)
 	}
-	if records > 0 && (l.current == nil || l.offset+int64(need) > l.o.SegmentBytes) {
+	if records > 0 && (l.current == nil || l.offset+int64(need) > l.limit()) {
 		if err := l.roll(); err != nil {
 			return nil, err
 		}

@@ -30,12 +30,9 @@ func (h *header) begins() int {
 	return 8
 }
 
-// start is what the checksums of a frame at offset go on from. It differs for every offset and every use of a segment.
-func (h *header) start(offset uint32) uint32 { return h.sum ^ offset }
-
 // headSum is the checksum of a frame's place and length, of which b are the four bytes.
 func (h *header) headSum(offset uint32, b []byte) uint32 {
-	return crc32.Update(h.start(offset), castagnoli, b[:4])
+	return crc32.Update(h.sums[0]^offset, castagnoli, b[:4])
 }
 
 func (h *header) nonce(offset uint32) (n [12]byte) {
@@ -45,7 +42,7 @@ func (h *header) nonce(offset uint32) (n [12]byte) {
 
 // payloadSum is the checksum of a payload that is not encrypted.
 func (h *header) payloadSum(offset uint32, payload []byte) uint32 {
-	return crc32.Update(^h.start(offset), castagnoli, payload)
+	return crc32.Update(h.sums[1]^offset, castagnoli, payload)
 }
 
 // seal finishes a frame whose length and payload are in place. offset is where it will stand.
@@ -57,7 +54,7 @@ func (h *header) seal(frame []byte, offset uint32) {
 	}
 	nonce := h.nonce(offset)
 	payload := frame[8 : len(frame)-16]
-	h.aead.Seal(payload[:0], nonce[:], payload, nil)
+	h.aead.Seal(payload[:0], nonce[:], payload, frame[:4])
 }
 
 // head reads the start of a frame that stands at offset. ok is false if it is none, or does not fit into b.
@@ -84,7 +81,7 @@ func (h *header) open(frame []byte, offset uint32) (payload []byte, ok bool) {
 		return payload, binary.LittleEndian.Uint32(frame[8:]) == h.payloadSum(offset, payload)
 	}
 	nonce := h.nonce(offset)
-	payload, err := h.aead.Open(frame[8:8], nonce[:], frame[8:], nil)
+	payload, err := h.aead.Open(frame[8:8], nonce[:], frame[8:], frame[:4])
 	return payload, err == nil
 }
 

@@ -22,7 +22,7 @@ func FuzzHeader(f *testing.F) {
 		if encrypted {
 			k = key
 		}
-		h, ok, err := readHeader(b, k)
+		h, ok, err := parseHeader(b, k)
 		if ok && err != nil || ok && !bytes.Contains(b, h.append(nil)) {
 			t.Errorf("%x: %+v, %v", b, h, err)
 		}

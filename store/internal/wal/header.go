@@ -14,8 +14,8 @@ import (
 const (
 	magic      = "qnpcwal1"
 	headerSize = 8 + 8 + 16 + 4 + 16 + 4
-	secondCopy = 2048
 	firstBatch = 4096 // offset of the first batch
+	lastPage   = 4096 // size of what the second copy stands at the start of
 
 	flagEncrypted = 1
 )
@@ -26,7 +26,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type header struct {
 	number uint64
 	salt   [16]byte
-	sum    uint32      // CRC-32C of the salt, which every checksum goes on from
+	sums   [2]uint32   // CRC-32C of each half of the salt: what the checksums of heads and of payloads go on from
 	aead   cipher.AEAD // nil: not encrypted
 }
 
@@ -38,7 +38,7 @@ func newHeader(number uint64, key []byte) (header, error) {
 }
 
 func (h *header) prepare(key []byte) error {
-	h.sum = crc32.Checksum(h.salt[:], castagnoli)
+	h.sums = [2]uint32{crc32.Checksum(h.salt[:8], castagnoli), crc32.Checksum(h.salt[8:], castagnoli)}
 	if key == nil {
 		return nil
 	}
@@ -98,13 +98,4 @@ func parseHeader(b, key []byte) (h header, ok bool, err error) {
 		}
 	}
 	return h, true, nil
-}
-
-// readHeader takes the first copy that is whole.
-func readHeader(b, key []byte) (header, bool, error) {
-	h, ok, err := parseHeader(b, key)
-	if ok || err != nil || len(b) < secondCopy {
-		return h, ok, err
-	}
-	return parseHeader(b[secondCopy:], key)
 }

@@ -58,6 +58,7 @@ type segment struct {
 	header
 	name string
 	file vfs.File
+	busy sync.RWMutex // held by readers, for the file is used again after it was retired
 }
 
 // Log is an open log. Begin, Record and Write are for one goroutine; all else is for any.
@@ -109,11 +110,14 @@ func (l *Log) Oldest() uint64 { return l.oldest.Load() }
 // ReadAt returns the payload of the record at p, in dst if it has room. Errors: ErrRetired, store.ErrCorrupt.
 func (l *Log) ReadAt(p Pos, dst []byte) ([]byte, error) {
 	l.mu.RLock()
-	defer l.mu.RUnlock() // a retired file is not used again before its readers are done
 	s := l.segments[p.Segment]
 	if s == nil {
+		l.mu.RUnlock()
 		return nil, fmt.Errorf("%w: %d", ErrRetired, p.Segment)
 	}
+	s.busy.RLock()
+	defer s.busy.RUnlock()
+	l.mu.RUnlock() // the disk may be slow, and the writer must not wait for it
 	if p.Length > math.MaxInt32 || int64(p.Offset)+int64(p.Length) > l.o.SegmentBytes {
 		return nil, fmt.Errorf("%w: no record of %d bytes at %d", store.ErrCorrupt, p.Length, p.Offset)
 	}
@@ -154,17 +158,33 @@ func (l *Log) Retire(upTo uint64) error {
 	l.mu.Unlock()
 	var err error
 	for _, s := range old {
+		s.busy.Lock()
 		err = errors.Join(err, l.maker.reuse(s))
+		s.busy.Unlock()
 	}
 	return err
 }
 
-// Close syncs what was written and closes the files.
-func (l *Log) Close() error {
-	var err error
-	if l.failed == nil && l.current != nil && l.synced < l.offset {
-		err = l.current.file.SyncData()
+// end makes what was written durable, and writes the mark that vouches for it.
+func (l *Log) end() error {
+	if l.failed != nil || l.current == nil || l.offset == firstBatch {
+		return nil
 	}
+	if err := l.Write(&l.batch, true); err != nil {
+		return err
+	}
+	if l.offset+int64(markSize+l.current.overhead()) > l.limit() {
+		return nil
+	}
+	b := &l.batch
+	b.room, b.count = markSize+l.current.overhead(), 1
+	b.frame(markSize, markBit)
+	return l.Write(b, true)
+}
+
+// Close syncs what was written, says so in a last mark, and closes the files.
+func (l *Log) Close() error {
+	err := l.end()
 	err = errors.Join(err, l.maker.close())
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"pgregory.net/rapid"
 
 	"quicnprotochat/store"
 )
@@ -266,74 +264,6 @@ func flat(batches [][]placed) (all []placed) {
 	return all
 }
 
-// TestTorn cuts the last batch at each byte: what stood before is all there, and the log goes on.
-func TestTorn(t *testing.T) {
-	both(t, func(t *testing.T, key []byte) {
-		o, name, want := fileOf(t, key, 5)
-		content := load(t, o.FS, name)
-		last := int(want[4][0].pos.Offset)
-		for cut := last; cut < last+120; cut++ {
-			torn := bytes.Clone(content)
-			clear(torn[cut:])
-			o := with(t, key, torn)
-			l, report, all := open(t, o, 0)
-			if len(all) < 8 || len(report.Corrupt) != 0 {
-				t.Fatalf("cut at %d: %d records, %+v", cut, len(all), report)
-			}
-			same(t, all, flat(want)[:len(all)])
-			more := append(all, put(t, l, true, record(99))...)
-			closeLog(t, l)
-			l, report, all = open(t, o, 0)
-			same(t, all, more)
-			if len(report.Corrupt) != 0 {
-				t.Fatalf("cut at %d, opened again: %+v", cut, report)
-			}
-			closeLog(t, l)
-		}
-	})
-}
-
-// TestFlipped changes each byte of what a later batch vouches for: all else is replayed, and the damage is told.
-func TestFlipped(t *testing.T) {
-	both(t, func(t *testing.T, key []byte) {
-		o, name, want := fileOf(t, key, 4)
-		content := load(t, o.FS, name)
-		from, to := firstBatch, int(want[2][0].pos.Offset)
-		for at := from; at < to; at++ {
-			damaged := bytes.Clone(content)
-			damaged[at] ^= 0x40
-			l, report, all := open(t, with(t, key, damaged), 0)
-			closeLog(t, l)
-			if len(report.Corrupt) == 0 {
-				t.Fatalf("byte %d: nothing is told, %d records", at, len(all))
-			}
-			if c := report.Corrupt[0]; c.Segment != 1 || c.Offset > int64(at) || c.Offset < int64(at)-700 {
-				t.Fatalf("byte %d: told as %+v", at, c)
-			}
-			if missing := len(flat(want)) - len(all); missing > 2 { // one record, or a batch of two
-				t.Fatalf("byte %d: %d records are missing", at, missing)
-			}
-			i := 0
-			for _, p := range flat(want) { // nothing is invented, nothing out of order
-				if i < len(all) && all[i].pos == p.pos {
-					same(t, all[i:i+1], []placed{p})
-					i++
-				}
-			}
-			if i != len(all) {
-				t.Fatalf("byte %d: records that were never written", at)
-			}
-		}
-		for at := range headerSize { // the header has a second copy
-			damaged := bytes.Clone(content)
-			damaged[at] ^= 1
-			l, _, all := open(t, with(t, key, damaged), 0)
-			closeLog(t, l)
-			same(t, all, flat(want))
-		}
-	})
-}
-
 func TestReadCorrupt(t *testing.T) {
 	both(t, func(t *testing.T, key []byte) {
 		o, name, want := fileOf(t, key, 2)
@@ -383,130 +313,6 @@ func TestMissingSegment(t *testing.T) {
 		}
 	}
 	same(t, all, rest)
-}
-
-// TestCrash crashes after each operation of a random history, keeping none, some or all of what was not synced.
-func TestCrash(t *testing.T) {
-	both(t, func(t *testing.T, key []byte) {
-		rapid.Check(t, func(t *rapid.T) {
-			mem := vfs.NewCrashableMem()
-			o := small(mem, key)
-			l, _, _ := open(t, o, 0)
-			var all []placed // of this life of the log
-			durable, n := 0, 0
-			first := uint64(0)
-			for range rapid.IntRange(1, 40).Draw(t, "steps") {
-				switch rapid.IntRange(0, 9).Draw(t, "step") {
-				default:
-					var records [][]byte
-					for range rapid.IntRange(1, 8).Draw(t, "records") {
-						n++
-						records = append(records, record(n))
-					}
-					sync := rapid.Bool().Draw(t, "sync")
-					all = append(all, put(t, l, sync, records...)...)
-					if sync {
-						durable = len(all)
-					}
-				case 7:
-					if current := l.Segment(); current > l.Oldest()+1 {
-						first = current
-						if err := l.Retire(current - 1); err != nil {
-							t.Fatal(err)
-						}
-						skip := 0
-						for skip < len(all) && all[skip].pos.Segment < first {
-							skip++
-						}
-						all, durable = all[skip:], max(durable-skip, 0)
-					}
-				case 8, 9:
-					percent := rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "kept")
-					crashed := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))})
-					_ = l.Close()
-					mem, o.FS = crashed, crashed
-					var report Report
-					var found []placed
-					l, report, found = open(t, o, first)
-					if len(report.Corrupt) != 0 {
-						t.Fatalf("a crash is no damage: %+v", report)
-					}
-					if len(found) < durable || len(found) > len(all) {
-						t.Fatalf("%d records, %d were synced, %d written", len(found), durable, len(all))
-					}
-					same(t, found, all[:len(found)])
-					all, durable = found, len(found)
-				}
-			}
-			_ = l.Close()
-		})
-	})
-}
-
-func TestFull(t *testing.T) {
-	broken := &faults{FS: vfs.NewMem()}
-	o := small(broken, nil)
-	l, _, _ := open(t, o, 0)
-	want := put(t, l, true, record(1))
-	broken.full.Store(true)
-	n := 1
-	for {
-		b, err := l.Begin(1000, 1)
-		if errors.Is(err, store.ErrFull) {
-			break
-		}
-		if err != nil || n > 100 {
-			t.Fatalf("after %d: %v", n, err)
-		}
-		n++
-		_, pos := b.Record(1000)
-		if err := l.Write(b, true); err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, placed{pos, make([]byte, 1000)})
-	}
-	if _, err := l.Begin(1000, 1); !errors.Is(err, store.ErrFull) {
-		t.Fatalf("once more: %v", err)
-	}
-	broken.full.Store(false)
-	want = append(want, put(t, l, true, record(2))...)
-	closeLog(t, l)
-	l, _, all := open(t, o, 0)
-	defer closeLog(t, l)
-	for i := range want {
-		if all[i].pos != want[i].pos {
-			t.Fatalf("record %d is at %v, not %v", i, all[i].pos, want[i].pos)
-		}
-	}
-}
-
-func TestFailed(t *testing.T) {
-	for _, what := range []string{"write", "sync"} {
-		t.Run(what, func(t *testing.T) {
-			broken := &faults{FS: vfs.NewMem()}
-			l, _, _ := open(t, small(broken, nil), 0)
-			want := put(t, l, true, record(1))
-			broken.fail(what)
-			b, err := l.Begin(10, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Record(10)
-			if err := l.Write(b, true); !errors.Is(err, store.ErrFailed) {
-				t.Fatalf("%v", err)
-			}
-			syncs := broken.syncs.Load()
-			broken.fail("")
-			if _, err := l.Begin(10, 1); !errors.Is(err, store.ErrFailed) {
-				t.Errorf("begin afterwards: %v", err)
-			}
-			readAll(t, l, want)
-			closeLog(t, l)
-			if n := broken.syncs.Load(); n != syncs {
-				t.Errorf("%d syncs after the failed one", n-syncs)
-			}
-		})
-	}
 }
 
 func TestPrivate(t *testing.T) {

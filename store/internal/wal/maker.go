@@ -92,11 +92,11 @@ func (m *maker) make(number uint64) (*segment, error) {
 // begin writes the header and makes it and the name durable.
 func (m *maker) begin(s *segment) error {
 	page := make([]byte, firstBatch)
-	one := s.append(nil)
-	copy(page, one)
-	copy(page[secondCopy:], one)
-	if _, err := s.file.WriteAt(page, 0); err != nil {
-		return err
+	copy(page, s.append(nil))
+	for _, at := range []int64{0, m.o.SegmentBytes - lastPage} {
+		if _, err := s.file.WriteAt(page, at); err != nil {
+			return err
+		}
 	}
 	if err := s.file.Sync(); err != nil {
 		return err

@@ -79,7 +79,11 @@ func (r *reader) run() error {
 		}
 		end := int64(0) // not known
 		if i+1 < len(live) && live[i+1].number == s.number+1 {
-			if m, ok := r.firstMark(live[i+1]); ok {
+			m, ok, err := r.someMark(live[i+1])
+			if err != nil {
+				return err
+			}
+			if ok {
 				end = int64(m.previous)
 			}
 		}
@@ -143,12 +147,7 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 			bad = append(bad, s)
 			continue
 		}
-		page := make([]byte, firstBatch)
-		got, err := s.file.ReadAt(page, 0)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, errors.Join(err, s.file.Close())
-		}
-		h, ok, err := readHeader(page[:got], o.Key)
+		h, ok, err := r.readHeader(s)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("segment %d: %w", n, err), s.file.Close())
 		}
@@ -163,12 +162,9 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 	// What was made ahead and never written to is no part of the log.
 	for len(good) > 0 {
 		s := good[len(good)-1]
-		if _, ok := r.firstMark(s); ok {
-			break
-		}
-		if any, err := r.anyMark(s); err != nil {
+		if _, ok, err := r.someMark(s); err != nil {
 			return nil, err
-		} else if any {
+		} else if ok {
 			break
 		}
 		good, bad = good[:len(good)-1], append(bad, s)
@@ -191,6 +187,27 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 	return good, err
 }
 
+// readHeader takes the first copy that is whole.
+func (r *reader) readHeader(s *segment) (h header, ok bool, err error) {
+	st, err := s.file.Stat()
+	if err != nil {
+		return h, false, err
+	}
+	b := make([]byte, headerSize)
+	for _, at := range []int64{0, st.Size() - lastPage} {
+		if at < 0 || at+headerSize > st.Size() {
+			continue
+		}
+		if _, err := s.file.ReadAt(b, at); err != nil {
+			return h, false, err
+		}
+		if h, ok, err = parseHeader(b, r.log.o.Key); ok || err != nil {
+			return h, ok, err
+		}
+	}
+	return h, false, nil
+}
+
 // openFile opens a segment to read and write, or to read only if the disk allows no more.
 func openFile(f FS, name string) (vfs.File, error) {
 	file, err := f.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
@@ -207,23 +224,20 @@ func (r *reader) corrupt(segment uint64, offset int64, reason string) {
 	}
 }
 
-// firstMark returns the mark that a segment's first batch starts with.
-func (r *reader) firstMark(s *segment) (mark, bool) {
+// someMark returns a mark of a segment, if there is any: nearly always that of the first batch.
+func (r *reader) someMark(s *segment) (mark, bool, error) {
 	frame := make([]byte, markSize+s.overhead())
-	if _, err := s.file.ReadAt(frame, firstBatch); err != nil {
-		return mark{}, false
+	if _, err := s.file.ReadAt(frame, firstBatch); err == nil {
+		if m, ok := s.markAt(frame, firstBatch); ok {
+			return m, true, nil
+		}
 	}
-	return s.markAt(frame, firstBatch)
-}
-
-// anyMark says whether any batch of a segment can be read.
-func (r *reader) anyMark(s *segment) (bool, error) {
 	b, err := r.load(s)
 	if err != nil {
-		return false, err
+		return mark{}, false, err
 	}
-	_, _, ok := s.nextMark(b, firstBatch)
-	return ok, nil
+	_, m, ok := s.nextMark(b, firstBatch)
+	return m, ok, nil
 }
 
 // load reads a whole segment.

@@ -36,22 +36,14 @@ func (s *segment) nextMark(b []byte, from int64) (at int64, m mark, ok bool) {
 	return 0, mark{}, false
 }
 
-// vouched says whether a batch behind offset says that all up to there was synced, and where the first batch behind it starts.
-func (s *segment) vouched(b []byte, offset int64) (next int64, ok bool) {
-	next = -1
-	for from := offset + 1; ; {
-		at, m, found := s.nextMark(b, from)
-		if !found {
-			return 0, false
+// vouched is the offset up to which a segment's marks say that it was synced.
+func (s *segment) vouched(b []byte) (offset int64) {
+	for at, m, ok := s.nextMark(b, firstBatch); ok; at, m, ok = s.nextMark(b, at+1) {
+		if int64(m.synced) <= at { // a mark speaks of what stands before it
+			offset = max(offset, int64(m.synced))
 		}
-		if next < 0 {
-			next = at
-		}
-		if int64(m.synced) > offset {
-			return next, true
-		}
-		from = at + 1
 	}
+	return offset
 }
 
 // segment replays a segment and returns where it ends. end is where the next one says that it ends, or 0. Behind the end of the last one there
@@ -66,6 +58,10 @@ func (r *reader) segment(s *segment, end int64, last bool) (int64, error) {
 		b = b[:end]
 	}
 	at := int64(firstBatch)
+	synced := end // as far as what stands there was good once
+	if !known {
+		synced = -1 // looked for when it is needed
+	}
 	for at < int64(len(b)) {
 		next, err := r.frame(s, b, at)
 		if err != nil {
@@ -75,30 +71,27 @@ func (r *reader) segment(s *segment, end int64, last bool) (int64, error) {
 			at = next
 			continue
 		}
-		// The frame is bad. Where the end is known, or a later batch vouches for it, it was good once.
+		if synced < 0 {
+			synced = s.vouched(b)
+		}
 		size, _, headed := s.head(b[at:], uint32(at))
-		resume, vouched := s.vouched(b, at)
+		resume, _, more := s.nextMark(b, at+1)
 		switch {
-		case headed && (known || vouched):
-			r.corrupt(s.number, at, "a record fails its check")
-			at += int64(size)
-		case vouched:
-			r.corrupt(s.number, at, "records up to the next batch cannot be read")
-			at = resume
-		case known:
-			r.corrupt(s.number, at, "records up to the next batch cannot be read")
-			if resume, _, ok := s.nextMark(b, at+1); ok {
-				at = resume
-			} else {
-				at = int64(len(b))
-			}
-		default:
-			_, _, more := s.nextMark(b, at+1)
+		case at >= synced: // it never was
 			r.report.Torn = r.report.Torn || last && (headed || more)
 			if !last {
 				r.corrupt(s.number, at, "it ends here, or cannot be read further")
 			}
 			return at, nil
+		case headed:
+			r.corrupt(s.number, at, "a record fails its check")
+			at += int64(size)
+		case more:
+			r.corrupt(s.number, at, "records up to the next batch cannot be read")
+			at = resume
+		default:
+			r.corrupt(s.number, at, "the rest cannot be read")
+			return int64(len(b)), nil
 		}
 	}
 	return at, nil
