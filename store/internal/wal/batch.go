@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"quicnprotochat/store"
@@ -22,8 +23,8 @@ func (l *Log) limit() int64 { return l.o.SegmentBytes - lastPage }
 // room for another segment; it may be there at the next Begin), store.ErrFailed (for ever), store.ErrInvalid (more than a segment holds), others of the file system when
 // a segment is made.
 func (l *Log) Begin(bytes, records int) (*Batch, error) {
-	if l.failed != nil {
-		return nil, l.failed
+	if err := l.failure(); err != nil {
+		return nil, err
 	}
 	overhead := clearOverhead
 	if l.o.Key != nil {
@@ -57,24 +58,19 @@ func (l *Log) roll() error {
 	if err != nil {
 		return roomError(err)
 	}
-	if l.current != nil && l.synced < l.offset {
-		if err := l.current.file.SyncData(); err != nil {
-			l.failed = fmt.Errorf("%w: sync of segment %d: %v", store.ErrFailed, l.current.number, err)
-			return l.failed
-		}
-		l.syncs.Add(1)
+	if err := l.Sync(); err != nil {
+		return errors.Join(err, s.file.Close())
 	}
 	if l.current != nil {
 		l.previous = l.offset
 	}
+	l.state.Lock()
 	l.current, l.offset, l.synced = s, firstBatch, firstBatch
+	l.state.Unlock()
 	l.mu.Lock()
 	l.segments[s.number] = s
 	l.mu.Unlock()
 	l.number.Store(s.number)
-	if l.oldest.Load() == 0 {
-		l.oldest.Store(s.number)
-	}
 	l.maker.ask(s.number + 1)
 	return nil
 }
@@ -104,30 +100,65 @@ func (b *Batch) Record(n int) ([]byte, Pos) {
 // Write writes the batch with one write, and, if sync is set, returns when it and all before it are on disk. After an error nothing is written any
 // more: every later call returns it, store.ErrFailed.
 func (l *Log) Write(b *Batch, sync bool) error {
-	if l.failed != nil {
-		return l.failed
+	if err := l.failure(); err != nil {
+		return err
 	}
 	if b.count > 0 {
 		b.finish()
 		if _, err := l.current.file.WriteAt(b.buf, l.offset); err != nil {
-			l.failed = fmt.Errorf("%w: write to segment %d: %v", store.ErrFailed, l.current.number, err)
-			return l.failed
+			return l.fail(fmt.Errorf("%w: write to segment %d: %v", store.ErrFailed, l.current.number, err))
 		}
+		l.state.Lock()
 		l.offset += int64(len(b.buf))
+		l.state.Unlock()
 		l.batches.Add(1)
 		l.bytes.Add(uint64(len(b.buf)))
 	}
 	b.done()
-	if !sync || l.current == nil || l.synced == l.offset {
+	if !sync {
 		return nil
 	}
-	if err := l.current.file.SyncData(); err != nil {
-		l.failed = fmt.Errorf("%w: sync of segment %d: %v", store.ErrFailed, l.current.number, err)
-		return l.failed
+	return l.Sync()
+}
+
+// Sync returns when everything is on disk whose Write returned before. It can run while the writer goes on. Its errors are those of Write: after one
+// there is never another try, for the system may have thrown away what it could not write.
+func (l *Log) Sync() error {
+	l.state.Lock()
+	s, offset, synced, err := l.current, l.offset, l.synced, l.failed
+	l.state.Unlock()
+	if err != nil || s == nil || offset == synced {
+		return err
+	}
+	s.busy.RLock() // it may be retired meanwhile
+	err = s.file.SyncData()
+	s.busy.RUnlock()
+	if err != nil {
+		return l.fail(fmt.Errorf("%w: sync of segment %d: %v", store.ErrFailed, s.number, err))
 	}
 	l.syncs.Add(1)
-	l.synced = l.offset
-	return nil
+	l.state.Lock()
+	defer l.state.Unlock()
+	if l.current == s {
+		l.synced = max(l.synced, offset)
+	}
+	return l.failed // another one's sync of the same file may have failed
+}
+
+func (l *Log) failure() error {
+	l.state.Lock()
+	defer l.state.Unlock()
+	return l.failed
+}
+
+// fail stops the log. The first error stays.
+func (l *Log) fail(err error) error {
+	l.state.Lock()
+	defer l.state.Unlock()
+	if l.failed == nil {
+		l.failed = err
+	}
+	return l.failed
 }
 
 // keepBuffer is the size of the largest buffer that is kept for the next batch, bytes.
@@ -144,7 +175,10 @@ func (b *Batch) done() {
 func (b *Batch) finish() {
 	l := b.log
 	h := &l.current.header
-	mark{uint64(l.synced), uint64(l.previous)}.put(b.buf[h.begins():])
+	l.state.Lock()
+	synced := l.synced
+	l.state.Unlock()
+	mark{uint64(synced), uint64(l.previous)}.put(b.buf[h.begins():])
 	for at := 0; at < len(b.buf); {
 		size := int(binary.LittleEndian.Uint32(b.buf[at:])&^markBit) + h.overhead()
 		h.seal(b.buf[at:at+size], uint32(l.offset)+uint32(at))

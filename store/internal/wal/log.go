@@ -61,7 +61,7 @@ type segment struct {
 	busy sync.RWMutex // held by readers, for the file is used again after it was retired
 }
 
-// Log is an open log. Begin, Record and Write are for one goroutine; all else is for any.
+// Log is an open log. Begin, Record and Write are for one goroutine, the writer; all else is for any.
 type Log struct {
 	o     Options
 	maker *maker
@@ -70,12 +70,15 @@ type Log struct {
 	segments map[uint64]*segment
 
 	// Of the writer.
-	current  *segment // nil: none could be made yet
-	offset   int64    // where the next batch goes
-	synced   int64
 	previous int64 // where the segment before ends
 	batch    Batch
-	failed   error
+
+	// state guards what follows, which only the writer changes, but for synced and failed.
+	state   sync.Mutex
+	current *segment // nil: none could be made yet
+	offset  int64    // where the next batch goes
+	synced  int64
+	failed  error
 
 	number, oldest            atomic.Uint64
 	batches, syncs, bytes     atomic.Uint64
@@ -167,10 +170,10 @@ func (l *Log) Retire(upTo uint64) error {
 
 // end makes what was written durable, and writes the mark that vouches for it.
 func (l *Log) end() error {
-	if l.failed != nil || l.current == nil || l.offset == firstBatch {
+	if l.failure() != nil || l.current == nil || l.offset == firstBatch {
 		return nil
 	}
-	if err := l.Write(&l.batch, true); err != nil {
+	if err := l.Sync(); err != nil {
 		return err
 	}
 	if l.offset+int64(markSize+l.current.overhead()) > l.limit() {

@@ -70,6 +70,7 @@ func (r *reader) run() error {
 	}
 	l := r.log
 	l.number.Store(max(r.first, 1) - 1)
+	l.oldest.Store(max(r.first, 1))
 	for i, s := range live {
 		l.segments[s.number] = s
 		if i == 0 {
