@@ -60,20 +60,27 @@ func BenchmarkKeyPackage(b *testing.B) {
 	}
 }
 
+// BenchmarkCreateAddJoin begins with a KeyPackage, whose making has a row of its
+// own, or makes it first.
 func BenchmarkCreateAddJoin(b *testing.B) {
 	alice := mustBench(GenerateBasicIdentity(benchSuite, []byte("alice")))(b)
 	bob := mustBench(GenerateBasicIdentity(benchSuite, []byte("bob")))(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		k := mustBench(NewKeyPackage(bob, KeyPackageOptions{}))(b)
-		g := mustBench(NewGroup([]byte("bench"), alice, GroupOptions{}))(b)
-		p := mustBench(Add(k.Public()))(b)
-		r := mustBench(g.Commit(CommitOptions{Proposals: []Proposal{p}}))(b)
-		if err := g.MergePending(); err != nil {
-			b.Fatal(err)
+	newPackage := func() *KeyPackageBundle { return mustBench(NewKeyPackage(bob, KeyPackageOptions{}))(b) }
+	run := func(b *testing.B, next func() *KeyPackageBundle) {
+		b.ReportAllocs()
+		for b.Loop() {
+			k := next()
+			g := mustBench(NewGroup([]byte("bench"), alice, GroupOptions{}))(b)
+			p := mustBench(Add(k.Public()))(b)
+			r := mustBench(g.Commit(CommitOptions{Proposals: []Proposal{p}}))(b)
+			if err := g.MergePending(); err != nil {
+				b.Fatal(err)
+			}
+			mustBench(Join(r.Welcome, k, bob, JoinOptions{}))(b)
 		}
-		mustBench(Join(r.Welcome, k, bob, JoinOptions{}))(b)
 	}
+	b.Run("ready", func(b *testing.B) { run(b, supply(b, 16, func(int) *KeyPackageBundle { return newPackage() })) })
+	b.Run("within", func(b *testing.B) { run(b, newPackage) })
 }
 
 func benchAddCommit(b *testing.B, g *bigGroup) {

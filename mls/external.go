@@ -63,7 +63,7 @@ func externalJoin(groupInfo []byte, id *Identity, opts *ExternalJoinOptions) (*G
 		return nil, nil, err
 	}
 	var v public
-	if err := v.enter(s, info, opts.RatchetTree, &opts.Policy); err != nil {
+	if err := v.enter(s, info, opts.RatchetTree, &opts.Policy, nil); err != nil {
 		return nil, nil, err
 	}
 	data, ok := info.Extensions.Find(wire.ExtExternalPub)

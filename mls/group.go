@@ -238,7 +238,7 @@ func NewGroup(groupID []byte, id *Identity, opts GroupOptions) (*Group, error) {
 	if err != nil {
 		return nil, op("new group", err)
 	}
-	key, err := s.GenerateKey()
+	key, err := s.GenerateSpare()
 	if err != nil {
 		return nil, op("new group", err)
 	}

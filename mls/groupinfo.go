@@ -29,7 +29,7 @@ func InspectGroupInfo(groupInfo, ratchetTree []byte, policy Policy) (*GroupInfoD
 		return nil, op("group info", err)
 	}
 	var v public
-	if err := v.enter(s, info, ratchetTree, &policy); err != nil {
+	if err := v.enter(s, info, ratchetTree, &policy, nil); err != nil {
 		return nil, op("group info", err)
 	}
 	_, external := info.Extensions.Find(wire.ExtExternalPub)

@@ -24,7 +24,8 @@ type KeyPackageOptions struct {
 	Now time.Time
 }
 
-// KeyPackageBundle is a KeyPackage with its private keys. It is a secret.
+// KeyPackageBundle is a KeyPackage with its private keys. It is a secret. The
+// signature of its leaf is good: it was made or verified here.
 type KeyPackageBundle struct {
 	suite *suite.Suite
 	pkg   *wire.KeyPackage
@@ -42,7 +43,7 @@ func NewKeyPackage(id *Identity, opts KeyPackageOptions) (*KeyPackageBundle, err
 	if err != nil {
 		return nil, op("key package", err)
 	}
-	leafKey, err := s.GenerateKey()
+	leafKey, err := s.GenerateSpare() // an update may replace it unused
 	if err != nil {
 		return nil, op("key package", err)
 	}
@@ -71,7 +72,7 @@ func NewKeyPackage(id *Identity, opts KeyPackageOptions) (*KeyPackageBundle, err
 }
 
 // ImportKeyPackage puts a KeyPackage, raw or in an MLSMessage, together with its
-// private keys, which must fit.
+// private keys, which must fit, and verifies its leaf.
 func ImportKeyPackage(raw, initPrivateKey, leafPrivateKey []byte) (*KeyPackageBundle, error) {
 	p, s, err := parseKeyPackage(raw)
 	if err != nil {
@@ -86,6 +87,12 @@ func ImportKeyPackage(raw, initPrivateKey, leafPrivateKey []byte) (*KeyPackageBu
 	}
 	if !bytes.Equal(b.init.Public(), p.InitKey) || !bytes.Equal(b.leaf.Public(), p.Leaf.EncryptionKey) {
 		return nil, op("key package", fmt.Errorf("%w: private keys are of another package", ErrKey))
+	}
+	if p.Leaf.Source != wire.SourceKeyPackage {
+		return nil, op("key package", ErrLeafSource)
+	}
+	if err := p.Leaf.Verify(s, nil, 0); err != nil {
+		return nil, op("key package", err)
 	}
 	return b, nil
 }

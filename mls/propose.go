@@ -47,7 +47,7 @@ func (g *Group) ProposeUpdate() ([]byte, error) { return g.ProposeUpdateWith(Pro
 
 // ProposeUpdateWith is ProposeUpdate with options.
 func (g *Group) ProposeUpdateWith(opts ProposeOptions) ([]byte, error) {
-	key, err := g.suite.GenerateKey()
+	key, err := g.suite.GenerateSpare()
 	if err != nil {
 		return nil, op("propose", err)
 	}

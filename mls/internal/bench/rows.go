@@ -40,8 +40,9 @@ type row struct {
 var rows = []row{
 	{"KeyPackage, ms", ms, []string{"KeyPackage"}, []float64{0.345}, []float64{0.157}, nil,
 		[]primitives{{keygen: 2, sign: 2}}},
-	{"create + add + join, ms", ms, []string{"CreateAddJoin"}, []float64{1.82}, []float64{0.58}, nil,
-		[]primitives{{keygen: 4, dh: 2, sign: 5, verify: 4}}},
+	{"create + add + join, KeyPackage ready / made within, ms", ms, of("CreateAddJoin", "ready", "within"),
+		[]float64{1.82, 1.82}, []float64{0.58, 0.58}, nil,
+		[]primitives{{2, 2, 3, 4}, {4, 2, 5, 4}}},
 	{"add commit, no path, blank tree, 10/100/1000, ms", ms, of("AddCommitBlankTree", "10", "100", "1000"),
 		[]float64{1.26, 2.35, 14.0}, []float64{0.67, 2.18, 22.1}, nil,
 		[]primitives{{1, 1, 2, 2}, {1, 1, 2, 2}, {1, 1, 2, 2}}},

@@ -90,7 +90,7 @@ func (t *Tree) NewPath(self Leaf, leaf *wire.LeafNode, key *suite.SignatureKey, 
 	p := &Path{leaf: leaf, steps: t.FilteredPath(self)}
 	p.Private = &Private{Self: self, Path: make(map[Node]*suite.PrivateKey)}
 	var err error
-	if p.Private.Leaf, err = s.GenerateKey(); err != nil {
+	if p.Private.Leaf, err = s.GenerateSpare(); err != nil {
 		return nil, err
 	}
 	secret := make([]byte, s.Nh)

@@ -93,12 +93,7 @@ func (m *dhKEM) clamp(raw []byte) []byte {
 	return raw
 }
 
-func (m *dhKEM) generate() (*PrivateKey, error) {
-	if m.curve == ecdh.X25519() {
-		return generateX25519()
-	}
-	return m.wrap(m.curve.GenerateKey(rand.Reader))
-}
+func (m *dhKEM) generate() (*PrivateKey, error) { return m.wrap(m.curve.GenerateKey(rand.Reader)) }
 
 // derive is DeriveKeyPair, RFC 9180 §7.1.3.
 func (m *dhKEM) derive(ikm []byte) (*PrivateKey, error) {

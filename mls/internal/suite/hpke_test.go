@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/hpke"
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -134,6 +135,33 @@ func TestGenerateX25519(t *testing.T) {
 	}
 }
 
+// TestSpareKeys encrypts to keys that were not parsed when they were made.
+func TestSpareKeys(t *testing.T) {
+	each(t, func(t *testing.T, s *Suite) {
+		k, err := s.GenerateSpare()
+		if err != nil {
+			t.Fatal(err)
+		}
+		enc, ct, err := s.EncryptWithLabel(k.Public(), "l", nil, []byte("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clone := k.Clone()
+		if p, err := s.DecryptWithLabel(k, "l", nil, enc, ct); err != nil || string(p) != "secret" {
+			t.Errorf("%q, %v", p, err)
+		}
+		k.Wipe()
+		if p, err := s.DecryptWithLabel(clone, "l", nil, enc, ct); err != nil || string(p) != "secret" {
+			t.Errorf("clone: %q, %v", p, err)
+		}
+		clone = clone.Clone()
+		clone.Wipe()
+		if _, err := s.DecryptWithLabel(clone, "l", nil, enc, ct); !errors.Is(err, ErrDecrypt) {
+			t.Errorf("wiped: %v", err)
+		}
+	})
+}
+
 func BenchmarkHPKE(b *testing.B) {
 	s, err := Lookup(X25519AES128)
 	if err != nil {
@@ -150,6 +178,7 @@ func BenchmarkHPKE(b *testing.B) {
 	}
 	for name, f := range map[string]func() error{
 		"generate": func() error { _, err := s.GenerateKey(); return err },
+		"spare":    func() error { _, err := s.GenerateSpare(); return err },
 		"derive":   func() error { _, err := s.DeriveKey(ct[:32]); return err },
 		"seal":     func() error { _, _, err := s.Encrypt(k.Public(), info, ct[:32]); return err },
 		"open":     func() error { _, err := s.kem.open(k, enc, info, ct); return err },

@@ -1,6 +1,10 @@
 package suite
 
-import "quicnprotochat/mls/internal/codec"
+import (
+	"crypto/ecdh"
+
+	"quicnprotochat/mls/internal/codec"
+)
 
 // prefix stands before every label, R §5.1.2.
 const prefix = "MLS 1.0 "
@@ -65,6 +69,15 @@ func (s *Suite) VerifyWithLabel(pub []byte, label string, content, sig []byte) e
 
 // GenerateKey returns a fresh HPKE key pair.
 func (s *Suite) GenerateKey() (*PrivateKey, error) { return s.kem.generate() }
+
+// GenerateSpare returns a fresh HPKE key pair, which may take less time to make
+// and more on first use: good for a key that may never be used.
+func (s *Suite) GenerateSpare() (*PrivateKey, error) {
+	if m, ok := s.kem.(*dhKEM); ok && m.curve == ecdh.X25519() {
+		return generateX25519()
+	}
+	return s.kem.generate()
+}
 
 // DeriveKey returns the HPKE key pair of a node secret: KEM.DeriveKeyPair.
 func (s *Suite) DeriveKey(secret []byte) (*PrivateKey, error) { return s.kem.derive(secret) }

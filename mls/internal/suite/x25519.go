@@ -12,7 +12,8 @@ import (
 // crypto/ecdh, which computes public keys by the Montgomery ladder. Ed25519
 // multiplies the same base point by a scalar from tables: its key of a random
 // seed, brought to the other form of the curve, is the public key of the same
-// scalar, RFC 7748 §4.1 and RFC 8032 §5.1.5.
+// scalar, RFC 7748 §4.1 and RFC 8032 §5.1.5. But the ladder comes when the key
+// is first used, for crypto/ecdh takes no public key with a private one.
 func generateX25519() (*PrivateKey, error) {
 	seed := make([]byte, ed25519.SeedSize)
 	if _, err := rand.Read(seed); err != nil {
