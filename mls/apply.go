@@ -193,18 +193,17 @@ var errSameSigner = errors.Join(ErrAlreadyMember, ErrDuplicateKey)
 
 // checkDistinct checks that no changed leaf has a key of another member, R §7.3.
 func checkDistinct(t *ratchet.Tree, changed []ratchet.Leaf) error {
-	signers := make(map[string]ratchet.Leaf, len(changed))
-	keys := make(map[string]ratchet.Leaf, len(changed))
+	var signers, keys keySet
 	for _, l := range changed {
 		leaf := t.Leaf(l)
-		signers[string(leaf.SignatureKey)] = l
-		keys[string(leaf.EncryptionKey)] = l
+		signers.add(leaf.SignatureKey, l)
+		keys.add(leaf.EncryptionKey, l)
 	}
 	return t.Members(func(l ratchet.Leaf, leaf *wire.LeafNode) error {
-		if m, ok := signers[string(leaf.SignatureKey)]; ok && m != l {
+		if m, ok := signers.find(leaf.SignatureKey); ok && m != l {
 			return fmt.Errorf("leaves %d and %d: signature key: %w", l, m, errSameSigner)
 		}
-		if m, ok := keys[string(leaf.EncryptionKey)]; ok && m != l {
+		if m, ok := keys.find(leaf.EncryptionKey); ok && m != l {
 			return fmt.Errorf("%w: encryption key of leaves %d and %d", ErrDuplicateKey, l, m)
 		}
 		return nil
@@ -213,17 +212,17 @@ func checkDistinct(t *ratchet.Tree, changed []ratchet.Leaf) error {
 
 // checkPathKeys checks that no key of a path is in use, R §12.4.2.
 func checkPathKeys(t *ratchet.Tree, up *wire.UpdatePath) error {
-	fresh := make(map[string]struct{}, len(up.Nodes)+1)
-	fresh[string(up.Leaf.EncryptionKey)] = struct{}{}
+	var fresh keySet
+	fresh.add(up.Leaf.EncryptionKey, 0)
 	for _, n := range up.Nodes {
-		fresh[string(n.EncryptionKey)] = struct{}{}
+		fresh.add(n.EncryptionKey, 0)
 	}
-	if len(fresh) != len(up.Nodes)+1 {
+	if len(fresh.at) != len(up.Nodes)+1 {
 		return fmt.Errorf("%w: within an update path", ErrDuplicateKey)
 	}
 	for x := ratchet.Node(0); uint32(x) < t.Width(); x++ {
 		if k := t.Key(x); k != nil {
-			if _, used := fresh[string(k)]; used {
+			if _, used := fresh.find(k); used {
 				return fmt.Errorf("%w: update path has the key of node %d", ErrDuplicateKey, x)
 			}
 		}

@@ -3,6 +3,7 @@ package mls
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"quicnprotochat/mls/internal/ratchet"
@@ -165,14 +166,14 @@ func (q *requirements) check(leaf *wire.LeafNode) error {
 func checkCredentialTypes(t *ratchet.Tree) error {
 	var used []uint16
 	_ = t.Members(func(_ ratchet.Leaf, leaf *wire.LeafNode) error {
-		for _, u := range used {
-			if u == leaf.Credential.Type {
-				return nil
-			}
+		if !slices.Contains(used, leaf.Credential.Type) {
+			used = append(used, leaf.Credential.Type)
 		}
-		used = append(used, leaf.Credential.Type)
 		return nil
 	})
+	if len(used) == 1 {
+		return nil // each leaf supports its own type, which was checked when it came
+	}
 	return t.Members(func(l ratchet.Leaf, leaf *wire.LeafNode) error {
 		for _, u := range used {
 			if !leaf.Capabilities.Credentials.Has(u) {
