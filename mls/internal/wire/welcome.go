@@ -70,7 +70,11 @@ func (g *GroupInfo) Raw() []byte { return g.raw }
 
 // Sign signs and completes the info.
 func (g *GroupInfo) Sign(s *suite.Suite, key *suite.SignatureKey) error {
-	raw := g.appendSigned(nil)
+	size := 512
+	for _, e := range g.Extensions {
+		size += len(e.Data) // may be a whole tree
+	}
+	raw := g.appendSigned(make([]byte, 0, size))
 	sig, err := s.SignWithLabel(key, "GroupInfoTBS", raw)
 	if err != nil {
 		return err
