@@ -35,7 +35,8 @@ type op interface {
 	decide(b *batch)
 }
 
-// after is what an op may have beside: its end. published is called in the decider once its batch is durable, and its changes are in the tree.
+// after is what an op that needs a sync may have beside: its end. published is called in the decider once its batch is durable, and its changes
+// are in the tree.
 type after interface{ published(b *batch) }
 
 // batch is what is written at once. Only ops use it, in decide.
@@ -46,7 +47,6 @@ type batch struct {
 	now    time.Time
 	ms     int64 // of now
 	log    *wal.Batch
-	sync   bool
 	tree   *lsm.Batch // applied with the next sync
 
 	mayForget bool // the op left room for one record of kind recordForget
@@ -152,51 +152,63 @@ func (q *callQueue) swap(empty []*call) ([]*call, bool) {
 	return calls, q.closed
 }
 
-// decider decides everything, in one goroutine, batch after batch.
+// decider decides everything, in one goroutine, batch after batch. While the disk syncs what it wrote it goes on; the next sync is for all of that.
 type decider struct {
 	s      *Store
 	number uint64
 	batch  batch
 	taken  []*call
-	lazy   *time.Timer // runs while something is written and not synced
 	cache  cache
 	window window
+	sync   syncing
 }
 
 func newDecider(s *Store) *decider {
-	d := &decider{s: s, lazy: time.NewTimer(lazySync), cache: cache{limit: s.opts.PayloadCache}, window: newWindow()}
-	d.lazy.Stop()
+	d := &decider{s: s, cache: cache{limit: s.opts.PayloadCache}, window: newWindow(), sync: newSyncing(s)}
 	d.batch = batch{s: s, d: d, tree: s.tree.db.NewBatch()}
 	return d
 }
 
 func (d *decider) run() {
 	defer close(d.s.stopped)
-	var spare []*call
+	go d.sync.run(d.s.log)
+	defer close(d.sync.begin)
 	for {
 		select {
 		case <-d.s.queue.kick:
-		case <-d.lazy.C:
-			d.write(nil, true)
-		}
-		for {
-			calls, closed := d.s.queue.swap(spare[:0])
-			if len(calls) == 0 && closed {
-				d.write(nil, true)
-				must(d.batch.tree.Close())
+			if d.drain() {
+				d.end()
 				return
 			}
-			if len(calls) == 0 {
-				spare = calls
-				break
-			}
-			d.s.throttle()
-			for rest := calls; len(rest) > 0; {
-				rest = d.some(rest)
-			}
-			clear(calls)
-			spare = calls
+		case err := <-d.sync.ended:
+			d.land(err)
+		case <-d.sync.lazy.C:
+			d.sync.wanted = true
+			d.depart()
 		}
+	}
+}
+
+// drain decides all that waits. It returns true if the store is closed, and nothing more will come.
+func (d *decider) drain() (closed bool) {
+	for {
+		var calls []*call
+		calls, closed = d.s.queue.swap(d.sync.spare[:0])
+		if len(calls) == 0 {
+			d.sync.spare = calls
+			return closed
+		}
+		d.s.throttle()
+		for rest := calls; len(rest) > 0; {
+			rest = d.some(rest)
+			select {
+			case err := <-d.sync.ended:
+				d.land(err)
+			default:
+			}
+		}
+		clear(calls)
+		d.sync.spare = calls
 	}
 }
 
@@ -265,7 +277,7 @@ func (d *decider) begin(bytes, records int) {
 		d.refuse(d.taken, err)
 		return
 	}
-	d.write(log, false)
+	d.write(log)
 }
 
 // refuse answers calls with an error.
@@ -277,97 +289,32 @@ func (d *decider) refuse(calls []*call, err error) {
 	}
 }
 
-// write decides the taken calls, writes what they say, publishes it, and answers. Without a log batch it only syncs.
-func (d *decider) write(log *wal.Batch, flush bool) {
+// write decides the taken calls, writes what they say, and answers those that need no more.
+func (d *decider) write(log *wal.Batch) {
 	b := &d.batch
-	if flush {
-		d.taken = d.taken[:0]
-		if d.s.fail.err() != nil {
-			return
-		}
-		var err error
-		if log, err = d.s.log.Begin(0, 0); err != nil {
-			if errors.Is(err, store.ErrFailed) {
-				d.s.fail.set(err)
-			}
-			d.lazy.Reset(lazySync)
-			return
-		}
-	}
 	d.number++
-	b.number, b.log, b.sync = d.number, log, flush
+	b.number, b.log = d.number, log
 	b.now = d.s.opts.Clock()
 	b.ms = b.now.UnixMilli()
 	for _, c := range d.taken {
-		sync, _ := c.op.needs()
-		b.sync = b.sync || sync
 		c.op.decide(b)
 	}
-	b.sync = b.sync || b.tree.Len() > maxLazy
-	if err := d.store(log, b.sync); err != nil {
+	if err := d.s.log.Write(log, false); err != nil {
 		d.s.fail.set(err)
 		d.refuse(d.taken, d.s.fail.err())
+		d.depart()
 		return
 	}
 	d.s.counters.commits.Add(1)
-	d.publish(b)
-	d.answer(d.taken)
+	for _, c := range d.taken {
+		if sync, _ := c.op.needs(); sync {
+			d.sync.waiting = append(d.sync.waiting, c)
+		} else {
+			c.done <- nil
+		}
+	}
+	d.sync.wanted = d.sync.wanted || len(d.sync.waiting) > 0 || b.tree.Len() > maxLazy
+	d.depart()
 	d.s.retirer.look(&d.window)
-	runtime.Gosched() // who was answered may have more, for the same write
-}
-
-// store writes, answers the calls that need no more, and syncs if that is asked for.
-func (d *decider) store(log *wal.Batch, sync bool) error {
-	lazy := 0
-	for _, c := range d.taken {
-		if s, _ := c.op.needs(); !s {
-			lazy++
-		}
-	}
-	if !sync || lazy == 0 {
-		return d.s.log.Write(log, sync)
-	}
-	if err := d.s.log.Write(log, false); err != nil {
-		return err
-	}
-	kept := d.taken[:0]
-	for _, c := range d.taken {
-		if s, _ := c.op.needs(); s {
-			kept = append(kept, c)
-			continue
-		}
-		c.done <- nil
-	}
-	d.taken = kept
-	empty, err := d.s.log.Begin(0, 0)
-	if err != nil {
-		return err
-	}
-	return d.s.log.Write(empty, true)
-}
-
-func (d *decider) answer(calls []*call) {
-	for _, c := range calls {
-		c.done <- nil
-	}
-}
-
-// publish makes what was synced seen.
-func (d *decider) publish(b *batch) {
-	if !b.sync {
-		d.lazy.Reset(lazySync)
-		return
-	}
-	d.lazy.Stop()
-	d.s.counters.syncs.Add(1)
-	if !b.tree.Empty() {
-		must(d.s.tree.db.Apply(b.tree, lsm.NoSync))
-		b.tree.Reset()
-	}
-	d.s.durable.Store(b.number)
-	for _, c := range d.taken {
-		if a, ok := c.op.(after); ok {
-			a.published(b)
-		}
-	}
+	runtime.Gosched() // who was answered may have more, for the same sync
 }

@@ -7,8 +7,8 @@
 //
 // A caller checks its arguments, pins the objects that it touches (an identity with all its queues, or a group), which loads them from the
 // tree if they are not in memory, looks up what else has to be read, and hands an op to the decider. The decider takes all ops that wait, asks
-// the log for room, decides each in turn against what is in memory, and encodes what it decides; one write and one fdatasync later it
-// publishes that, and answers. So numbers, duplicates, quotas and epochs are decided in one place, many callers share the wait, nobody sees what
+// the log for room, decides each in turn against what is in memory, encodes what it decides, and writes it; one fdatasync later it publishes that, and
+// answers. While the disk syncs the decider goes on, and the next sync is for all that it wrote meanwhile. So numbers, duplicates, quotas and epochs are decided in one place, many callers share the wait, nobody sees what
 // could still be lost, and nothing that was decided is ever taken back: only the disk can fail then, which stops the engine (ErrFailed).
 //
 // Each entry of a stream carries the number of its batch, and readers see the batches up to Store.durable. Acknowledgements do not wait for the

@@ -129,7 +129,7 @@ func (o *sweepOp) one(b *batch, st *stream) {
 	}
 	to := st.acked
 	for _, e := range st.entries() {
-		if e.expires > b.ms || e.batch >= b.number {
+		if e.expires > b.ms || e.batch > b.s.durable.Load() {
 			b.d.window.expire(st, e.expires)
 			break
 		}
