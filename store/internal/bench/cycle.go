@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"quicnprotochat/store"
+	"quicnprotochat/store/internal/wal"
+)
+
+// figures are what one child process found.
+type figures struct {
+	PerSecond float64   // messages that were stored, read and acknowledged
+	P50, P99  float64   // of the durable enqueue, milliseconds
+	CPU       float64   // microseconds a message, user and system
+	Written   float64   // bytes written to files for each byte of payload
+	Memory    float64   // resident at the end, MB
+	Rates     []float64 // of each slice
+	Open      float64   // seconds
+	Queued    int       // found after opening
+	Residents []float64 // resident, MB
+	Disk      []float64 // bytes of the directory, MB
+}
+
+// caller is one goroutine's part of the recipients.
+type caller struct {
+	s        settings
+	e        engine
+	queues   []store.QueueID
+	seqs     []uint64
+	next     int
+	payload  []byte
+	waits    []float64 // milliseconds
+	total    *atomic.Uint64
+	messages []store.Message
+	cursors  []store.Cursor
+	salt     uint64
+	count    uint64
+}
+
+// cycle stores PerCall messages, reads each, and acknowledges them.
+func (c *caller) cycle(ctx context.Context) error {
+	c.cursors = c.cursors[:0]
+	first := c.next
+	for i := range c.messages {
+		at := (first + i) % len(c.queues)
+		m := &c.messages[i]
+		m.Queue, m.Payload = c.queues[at], c.payload
+		c.count++
+		binary.BigEndian.PutUint64(m.ID[:], c.salt)
+		binary.BigEndian.PutUint64(m.ID[8:], c.count)
+	}
+	c.next = (first + len(c.messages)) % len(c.queues)
+	start := time.Now()
+	results, err := c.e.Enqueue(ctx, c.messages)
+	if err != nil {
+		return err
+	}
+	c.waits = append(c.waits, float64(time.Since(start))/1e6)
+	if c.s.Engine == "bare" {
+		c.total.Add(uint64(len(results)))
+		return nil
+	}
+	for i, r := range results {
+		at := (first + i) % len(c.queues)
+		if r.Status != store.Stored || r.Seq != c.seqs[at]+1 {
+			return fmt.Errorf("message %d of queue %d: %+v", c.seqs[at]+1, at, r)
+		}
+		page, err := c.e.Read(ctx, c.queues[at], c.seqs[at], 1, 1<<20)
+		if err != nil {
+			return err
+		}
+		if len(page.Messages) != 1 || page.Messages[0].ID != c.messages[i].ID {
+			return fmt.Errorf("read of queue %d: %d messages", at, len(page.Messages))
+		}
+		c.seqs[at] = r.Seq
+		c.cursors = append(c.cursors, store.Cursor{Queue: c.queues[at], Seq: r.Seq})
+	}
+	if err := c.e.Acknowledge(ctx, c.cursors); err != nil {
+		return err
+	}
+	c.total.Add(uint64(len(results)))
+	return nil
+}
+
+func recipient(n int) (id store.Identity) {
+	binary.BigEndian.PutUint64(id[:], uint64(n)*0x9e3779b97f4a7c15) // spread, as keys are
+	binary.BigEndian.PutUint64(id[24:], uint64(n))
+	return id
+}
+
+func random() (n uint64) {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func callers(s settings, e engine, total *atomic.Uint64) []*caller {
+	list := make([]*caller, s.Callers)
+	each := max(s.Recipients/s.Callers, s.PerCall)
+	payload := make([]byte, s.Payload)
+	rand.Read(payload) // nothing can be won by compression: the payloads are ciphertext
+	for i := range list {
+		c := &caller{s: s, e: e, payload: payload, total: total, salt: random(), messages: make([]store.Message, s.PerCall)}
+		for j := range each {
+			c.queues = append(c.queues, store.QueueID{Owner: recipient(i*each + j)})
+		}
+		c.seqs = make([]uint64, each)
+		list[i] = c
+	}
+	return list
+}
+
+// measureCycles fills a backlog and measures cycles beside it.
+func measureCycles(s settings) (figures, error) {
+	fs := &disk{FS: wal.OSFS()}
+	e, err := openEngine(s, fs)
+	if err != nil {
+		return figures{}, err
+	}
+	defer e.Close()
+	if err := fill(e, s); err != nil {
+		return figures{}, err
+	}
+	var total atomic.Uint64
+	list := callers(s, e, &total)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for _, c := range list {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := c.cycle(ctx); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	go sweepAll(ctx, e)
+	warm := time.After(min(s.For/4, 2*time.Second))
+	select {
+	case <-warm:
+	case <-ctx.Done():
+	}
+	f := watch(ctx, s, &total, fs)
+	close(stop)
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return f, err
+	}
+	var waits []float64
+	for _, c := range list {
+		waits = append(waits, c.waits...)
+	}
+	slices.Sort(waits)
+	f.P50, f.P99 = waits[len(waits)/2], waits[len(waits)*99/100]
+	return f, nil
+}
+
+// watch counts for the time of the measurement.
+func watch(ctx context.Context, s settings, total *atomic.Uint64, fs *disk) (f figures) {
+	slicesOf := max(s.Slices, 1)
+	begin, cpu, written, n := time.Now(), cpuTime(), fs.written.Load(), total.Load()
+	last, lastN := begin, n
+	for range slicesOf {
+		select {
+		case <-time.After(s.For / time.Duration(slicesOf)):
+		case <-ctx.Done():
+			return f
+		}
+		now, m := time.Now(), total.Load()
+		f.Rates = append(f.Rates, float64(m-lastN)/now.Sub(last).Seconds())
+		last, lastN = now, m
+		f.Residents = append(f.Residents, resident())
+		f.Disk = append(f.Disk, diskUsed(s.Dir))
+	}
+	done := float64(lastN - n)
+	f.PerSecond = done / last.Sub(begin).Seconds()
+	f.CPU = float64(cpuTime()-cpu) / 1e3 / done
+	f.Written = float64(fs.written.Load()-written) / (done * float64(s.Payload))
+	f.Memory = resident()
+	return f
+}
