@@ -193,6 +193,7 @@ func (g *Group) advance(next *epoch) {
 	}
 	g.past = append([]*pastEpoch{newPast(old, next.tree)}, g.past...)
 	old.secrets.Wipe()
+	old.private.WipeBut(next.private)
 	for keep := g.policy.pastEpochs(); len(g.past) > keep; {
 		last := len(g.past) - 1
 		g.store.dropEpoch(g.past[last])

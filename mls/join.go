@@ -42,6 +42,7 @@ type joining struct {
 	opts    *JoinOptions
 	secrets wire.GroupSecrets
 	named   *wire.PSKID // of the group that the new one continues, or nil
+	plain   []byte      // what secrets stands in
 	psk     []byte
 	info    wire.GroupInfo
 	e       *epoch
@@ -65,6 +66,7 @@ func (j *joining) join(welcome []byte) (*Group, error) {
 	if !bytes.Equal(j.id.key.Public(), j.bundle.pkg.Leaf.SignatureKey) {
 		return nil, fmt.Errorf("%w: key package is of another identity", ErrWrongIdentity)
 	}
+	defer j.wipe()
 	if err := j.open(m.Welcome); err != nil {
 		return nil, err
 	}
@@ -76,7 +78,6 @@ func (j *joining) join(welcome []byte) (*Group, error) {
 		return nil, err
 	}
 	j.e.begin(schedule.FromJoiner(s, j.secrets.JoinerSecret, j.psk, j.e.encoded), j.opts.limits())
-	clear(j.secrets.JoinerSecret)
 	if subtle.ConstantTimeCompare(j.e.tag, j.info.ConfirmationTag) != 1 {
 		return nil, ErrConfirmationTag
 	}
@@ -102,18 +103,28 @@ func (j *joining) open(w *wire.Welcome) error {
 	if err != nil {
 		return fmt.Errorf("group secrets: %w", err)
 	}
+	j.plain = plain
 	if err := decode(plain, &j.secrets); err != nil {
 		return fmt.Errorf("group secrets: %w", err)
 	}
 	if j.psk, err = j.gatherPSKs(); err != nil {
 		return err
 	}
-	key, nonce := schedule.WelcomeKey(s, schedule.Welcome(s, j.secrets.JoinerSecret, j.psk))
+	secret := schedule.Welcome(s, j.secrets.JoinerSecret, j.psk)
+	key, nonce := schedule.WelcomeKey(s, secret)
+	defer clear(secret)
+	defer clear(key)
 	raw, err := s.Open(key, nonce, nil, w.GroupInfo)
 	if err != nil {
 		return fmt.Errorf("group info: %w", err)
 	}
 	return decode(raw, &j.info)
+}
+
+// wipe overwrites the secrets that a Welcome brought.
+func (j *joining) wipe() {
+	clear(j.plain)
+	clear(j.psk)
 }
 
 func (j *joining) gatherPSKs() ([]byte, error) {

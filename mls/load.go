@@ -131,7 +131,9 @@ func (e *epoch) read(r *codec.Reader) error {
 	}
 	e.interim, e.tag = r.Vec(), r.Vec()
 	e.secrets = &schedule.Epoch{}
-	e.secrets.Decode(r)
+	if err := e.secrets.Decode(r, e.suite); err != nil {
+		return err
+	}
 	e.private = &ratchet.Private{Self: ratchet.Leaf(r.U32()), Path: make(map[ratchet.Node]*suite.PrivateKey)}
 	leafKey, sub := r.Vec(), r.Sub()
 	if err := r.Err(); err != nil {

@@ -147,6 +147,16 @@ func (g *Group) processPrivate(message []byte, m *wire.PrivateMessage) (*Process
 	if err != nil {
 		return nil, err
 	}
+	spent := false
+	spend := func() {
+		spent = true
+		opened.Key.Spend()
+	}
+	defer func() {
+		if !spent {
+			opened.Key.Discard()
+		}
+	}()
 	if err := keys.Verify(&opened.AuthenticatedContent, leaf.SignatureKey); err != nil {
 		return nil, err
 	}
@@ -155,10 +165,10 @@ func (g *Group) processPrivate(message []byte, m *wire.PrivateMessage) (*Process
 	p.AAD = bytes.Clone(m.AAD)
 	if m.Type == wire.ContentApplication {
 		p.Kind, p.Plaintext = KindApplication, opened.Content.Application
-		opened.Key.Spend()
+		spend()
 		return p, nil
 	}
-	return p, g.handshake(message, &opened.AuthenticatedContent, p, opened.Key.Spend)
+	return p, g.handshake(message, &opened.AuthenticatedContent, p, spend)
 }
 
 func (p *Processed) setSender(c wire.Credential, key []byte) {

@@ -109,6 +109,7 @@ func (g *Group) follow(r *received, ac *wire.AuthenticatedContent) error {
 	if err != nil {
 		return err
 	}
+	defer clear(psk)
 	initSecret := g.cur.secrets.Init
 	if r.plan.externalInit != nil {
 		k, err := g.cur.external()
@@ -118,12 +119,14 @@ func (g *Group) follow(r *received, ac *wire.AuthenticatedContent) error {
 		if initSecret, err = g.suite.ExternalInitSecret(k, r.plan.externalInit.ExternalInit); err != nil {
 			return fmt.Errorf("%w: %w", ErrExternalInit, err)
 		}
+		defer clear(initSecret)
 	}
 	commitSecret, context, err := g.followPath(r, ac.Content.Commit.Path, ac.Content.Sender)
 	if err != nil {
 		return err
 	}
-	g.cur.derive(r.next, context, ac, initSecret, commitSecret, psk, g.policy.limits())
+	clear(g.cur.derive(r.next, context, ac, initSecret, commitSecret, psk, g.policy.limits()))
+	clear(commitSecret)
 	if subtle.ConstantTimeCompare(r.next.tag, ac.Auth.ConfirmationTag) != 1 {
 		return ErrConfirmationTag
 	}

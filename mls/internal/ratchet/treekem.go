@@ -24,6 +24,18 @@ func (p *Private) Clone() *Private {
 	return &Private{p.Self, p.Leaf, maps.Clone(p.Path)}
 }
 
+// WipeBut overwrites the keys that next does not share.
+func (p *Private) WipeBut(next *Private) {
+	if p.Leaf != next.Leaf {
+		p.Leaf.Wipe()
+	}
+	for x, k := range p.Path {
+		if next.Path[x] != k {
+			k.Wipe()
+		}
+	}
+}
+
 // Prune drops the keys of nodes that were blanked or given other keys.
 func (p *Private) Prune(t *Tree) {
 	for x, k := range p.Path {
@@ -37,8 +49,8 @@ func (p *Private) Prune(t *Tree) {
 // the tree and returns the commit secret, R §7.4.
 func (p *Private) implant(t *Tree, steps []Step, secret []byte) ([]byte, error) {
 	s := t.suite
-	for _, step := range steps {
-		k, err := s.DeriveKey(s.DeriveSecret(secret, "node"))
+	for i, step := range steps {
+		k, err := nodeKey(s, secret)
 		if err != nil {
 			return nil, err
 		}
@@ -46,9 +58,20 @@ func (p *Private) implant(t *Tree, steps []Step, secret []byte) ([]byte, error) 
 			return nil, fmt.Errorf("%w: the secret of node %d gives another key", ErrPath, step.Node)
 		}
 		p.Path[step.Node] = k
-		secret = s.DeriveSecret(secret, "path")
+		next := s.DeriveSecret(secret, "path")
+		if i > 0 { // the first is the caller's
+			clear(secret)
+		}
+		secret = next
 	}
 	return secret, nil
+}
+
+// nodeKey derives the key pair of a node from its path secret, R §7.4.
+func nodeKey(s *suite.Suite, secret []byte) (*suite.PrivateKey, error) {
+	node := s.DeriveSecret(secret, "node")
+	defer clear(node)
+	return s.DeriveKey(node)
 }
 
 // Implant gives a new member the keys from the node where its path meets that
@@ -100,7 +123,7 @@ func (t *Tree) NewPath(self Leaf, leaf *wire.LeafNode, key *suite.SignatureKey, 
 	t.blankPath(self)
 	keys := make([][]byte, len(p.steps))
 	for i, step := range p.steps {
-		k, err := s.DeriveKey(s.DeriveSecret(secret, "node"))
+		k, err := nodeKey(s, secret)
 		if err != nil {
 			return nil, err
 		}
@@ -225,6 +248,7 @@ func (p *Private) Open(t *Tree, sender Leaf, up *wire.UpdatePath, context []byte
 		if err != nil {
 			return nil, fmt.Errorf("path secret: %w", err)
 		}
+		defer clear(secret)
 		p.Prune(t)
 		return p.implant(t, steps[i:], secret)
 	}

@@ -67,10 +67,14 @@ func (e *Epoch) Append(b []byte) []byte {
 }
 
 // Decode reads what Append encoded.
-func (e *Epoch) Decode(r *codec.Reader) {
+func (e *Epoch) Decode(r *codec.Reader, s *suite.Suite) error {
 	for _, f := range e.fields() {
 		*f = r.Vec()
+		if n := len(*f); r.Err() == nil && n != s.Nh && n != 0 { // the secret tree has taken one
+			return ErrSaved
+		}
 	}
+	return r.Err()
 }
 
 // Wipe overwrites the secrets.
