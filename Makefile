@@ -4,6 +4,7 @@ GO       ?= go
 BIN      ?= bin
 PREFIX   ?= /usr/local
 FUZZTIME ?= 20s
+STOREDIR ?=
 SHARED   ?= $(wildcard ../shared)
 
 CAPNPC_GO_VERSION   = v3.1.0-alpha.2
@@ -11,7 +12,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop fuzz bench bench-mls lint generate install clean
+.PHONY: all build test demo vectors interop fuzz crash bench bench-mls bench-store lint generate install clean
 
 all: build
 
@@ -36,12 +37,21 @@ interop:
 fuzz:
 	GO="$(GO)" FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
+# More crashes of the store than `make test` has: simulated ones at many points, and kill -9 of the real daemon under load.
+crash:
+	QUICNPROTOCHAT_CRASHES=600 $(GO) test -count=1 -run Crash ./store/...
+	QUICNPROTOCHAT_CRASH_ROUNDS=50 $(GO) test -count=1 -v -run KilledUnderLoad ./integration
+
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 # The MLS library against its peers, medians of three: some minutes.
 bench-mls:
 	$(GO) run ./mls/internal/bench -go $(GO)
+
+# The store engines beside each other and a bare log, on the disk of STOREDIR: some ten minutes.
+bench-store:
+	$(GO) run ./store/internal/bench -dir '$(STOREDIR)'
 
 lint:
 	GO="$(GO)" STATICCHECK_VERSION=$(STATICCHECK_VERSION) scripts/lint.sh
