@@ -68,10 +68,13 @@ func newBigGroup(tb testing.TB, n int) *bigGroup {
 // decrypts a path needs. b must not have used its message keys.
 func (b *bigGroup) as(i int) *Group {
 	e := *b.cur
+	// A group wipes the keys that it replaces, so each has its own.
+	e.private = &ratchet.Private{Self: ratchet.Leaf(i), Leaf: b.bundles[i].leaf.Clone(), Path: make(map[ratchet.Node]*suite.PrivateKey)}
 	if i == 0 {
-		e.private = b.cur.private.Clone()
-	} else {
-		e.private = &ratchet.Private{Self: ratchet.Leaf(i), Leaf: b.bundles[i].leaf, Path: make(map[ratchet.Node]*suite.PrivateKey)}
+		e.private.Leaf = b.cur.private.Leaf.Clone()
+		for x, k := range b.cur.private.Path {
+			e.private.Path[x] = k.Clone()
+		}
 	}
 	secrets := *b.cur.secrets
 	for _, s := range []*[]byte{&secrets.SenderData, &secrets.Exporter, &secrets.External, &secrets.Confirmation,
