@@ -144,6 +144,7 @@ func (s *Store) start() (*decider, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s.names = keys.names
+	s.sweepers = []sweeper{s.sweepKeyPackages}
 	s.objects = newObjects(s.names, o.Owners)
 	if s.tree, err = openTree(o.FS.PathJoin(o.Dir, treeDir), o, s.fail, keys.tree); err != nil {
 		return nil, err
