@@ -22,7 +22,7 @@ import (
 	"quicnprotochat/ds"
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/store"
-	"quicnprotochat/store/pebble"
+	"quicnprotochat/store/hotlog"
 )
 
 // ErrConfig says that the configuration cannot be used.
@@ -75,7 +75,7 @@ func Start(cfg Config) (*Daemon, error) {
 		return nil, keyError(err)
 	}
 	// The store first: its lock says whether another daemon has the directory, before any key in it is made or rotated.
-	st, err := pebble.Open(filepath.Join(cfg.DataDir, "store"), pebble.Options{Logger: cfg.Logger})
+	st, err := hotlog.Open(hotlog.Options{Dir: filepath.Join(cfg.DataDir, "store"), Logger: cfg.Logger})
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

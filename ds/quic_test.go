@@ -21,7 +21,7 @@ import (
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 	"quicnprotochat/store"
-	"quicnprotochat/store/pebble"
+	"quicnprotochat/store/hotlog"
 )
 
 // handler serves ds on every stream.
@@ -54,7 +54,7 @@ func identity(t testing.TB) (tls.Certificate, quicrpc.Peer) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, quicrpc.Peer(public)
 }
 
-// server is a daemon's worth: pebble, ds and quicrpc on a loopback port.
+// server is a daemon's worth: hotlog, ds and quicrpc on a loopback port.
 type server struct {
 	addr  string
 	ds    *ds.Service
@@ -63,7 +63,7 @@ type server struct {
 
 func serve(t testing.TB, l ds.Limits) *server {
 	t.Helper()
-	st, err := pebble.Open(t.TempDir(), pebble.Options{})
+	st, err := hotlog.Open(hotlog.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,6 +178,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add(append([]byte{recordTree}, tree...))
 	f.Add(append([]byte{recordMany, byte(1 + len(tree)), recordTree}, tree...))
 	f.Add((&cold{accepted: 1, expires: 5, payload: []byte("p")}).append(nil))
+	f.Add((&pool{next: 300, first: 7, singles: 2, last: 299}).append(nil))
+	f.Add((&packageMeta{last: true, notAfter: 1_750_000_000}).append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		check := func(what string, err error, again []byte) {
 			if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -186,6 +188,16 @@ func FuzzRecords(f *testing.F) {
 			if err == nil && again != nil && !bytes.Equal(again, b) {
 				t.Fatalf("%s: %x became %x", what, b, again)
 			}
+		}
+		if p, err := decodePool(b); err == nil {
+			check("pool", nil, p.append(nil))
+		} else {
+			check("pool", err, nil)
+		}
+		if m, err := decodePackageMeta(b); err == nil {
+			check("package", nil, m.append(nil))
+		} else {
+			check("package", err, nil)
 		}
 		if h, payload, err := decodeMessage(b); err == nil {
 			check("message", nil, append(h.append(nil), payload...))
