@@ -120,18 +120,25 @@ func (t *Tree) NewPath(self Leaf, leaf *wire.LeafNode, key *suite.SignatureKey, 
 	if _, err = rand.Read(secret); err != nil {
 		return nil, err
 	}
+	p.secrets = make([][]byte, len(p.steps))
+	for i := range p.secrets {
+		p.secrets[i], secret = secret, s.DeriveSecret(secret, "path")
+	}
+	p.CommitSecret = secret
+	private := make([]*suite.PrivateKey, len(p.steps))
+	err = parallel.Do(len(private), func(i int) (err error) {
+		private[i], err = nodeKey(s, p.secrets[i])
+		return err
+	})
+	if err != nil {
+		p.Wipe()
+		return nil, err
+	}
 	t.blankPath(self)
 	keys := make([][]byte, len(p.steps))
 	for i, step := range p.steps {
-		k, err := nodeKey(s, secret)
-		if err != nil {
-			return nil, err
-		}
-		p.Private.Path[step.Node], keys[i] = k, k.Public()
-		p.secrets = append(p.secrets, secret)
-		secret = s.DeriveSecret(secret, "path")
+		p.Private.Path[step.Node], keys[i] = private[i], private[i].Public()
 	}
-	p.CommitSecret = secret
 	leaf.EncryptionKey, leaf.Source = p.Private.Leaf.Public(), wire.SourceCommit
 	leaf.NotBefore, leaf.NotAfter = 0, 0
 	leaf.ParentHash = t.install(p.steps, keys)
