@@ -181,6 +181,7 @@ func (l *Log) end() error {
 	}
 	b := &l.batch
 	b.room, b.count = markSize+l.current.overhead(), 1
+	b.buf = make([]byte, 0, b.room) // a large one is not kept
 	b.frame(markSize, markBit)
 	return l.Write(b, true)
 }

@@ -143,6 +143,20 @@ func TestReplay(t *testing.T) {
 	})
 }
 
+// TestLargeBatch closes a log after a batch whose buffer is not kept.
+func TestLargeBatch(t *testing.T) {
+	o := Options{FS: vfs.NewMem(), Dir: "/log", SegmentBytes: 8 << 20}
+	l, _, _ := open(t, o, 0)
+	want := put(t, l, true, make([]byte, keepBuffer+1))
+	closeLog(t, l)
+	l, report, all := open(t, o, 0)
+	defer closeLog(t, l)
+	same(t, all, want)
+	if report.Torn || len(report.Corrupt) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestRetire(t *testing.T) {
 	both(t, func(t *testing.T, key []byte) {
 		fs := vfs.NewMem()
