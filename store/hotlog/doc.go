@@ -34,12 +34,12 @@
 //
 //   - An op on values of the tree alone holds a lock of its key (Store.locks) in the caller, reads the values (tree.get), and submits a changeOp; the lock
 //     is given back after it was answered, when the tree holds the change. Nobody else has to know of it.
-//   - An op on objects in memory pins them (Store.pin) until it was answered, and keeps what it needs in object.extra, under object.mu, loaded
-//     by a function in loaders. While the log knows more than the tree, the object must be dirty; if all changes go to the tree as they are published, it need not be.
+//   - An op on objects in memory pins them (Store.pin) until it was answered. While the log knows more than the tree, the object must be dirty; if all
+//     changes go to the tree as they are published, it need not be.
 //   - An op that mixes messages and other changes makes one record of kind recordMany (batch.many), which is replayed whole or not at all. Its parts are
 //     records: messages by their header, changes of the tree by recordTree.
 //   - A log with many readers is a stream of a QueueID with Shared set, in the object of its group; its cursor is how far it was trimmed, by an ackOp. Cursors of
-//     readers are values of the tree, or of object.extra with a record kind of their own in replayers.
+//     readers are to be values of the tree.
 //   - Whatever expires has a function in Store.sweepers.
 //
 // # On disk

@@ -46,9 +46,6 @@ func decodeFloor(b []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// loaders bring what other parts of the engine keep in object.extra from the tree. They take o.mu themselves, after they have read.
-var loaders []func(s *Store, o *object) error
-
 // pin returns the object of a key, loaded. Give it to unpin when what is done with it has been published.
 func (s *Store) pin(key objectKey) (*object, error) {
 	o := s.objects.pin(key)
@@ -94,11 +91,6 @@ func (s *Store) load(o *object) error {
 		return err
 	} else if text != nil {
 		if floor, err = decodeFloor(text); err != nil {
-			return err
-		}
-	}
-	for _, f := range loaders {
-		if err := f(s, o); err != nil {
 			return err
 		}
 	}

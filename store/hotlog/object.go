@@ -24,7 +24,7 @@ func keyOf(q *store.QueueID) objectKey {
 // object is an identity or a group. It stays in memory while it is pinned, or while the log knows more of it than the tree.
 //
 // Who pins it loads it; the decider finds it loaded. mu guards its streams and floor, and is held for moments only: never across a
-// read of the disk. extra is of the files that use it (see doc.go), under mu too.
+// read of the disk.
 type object struct {
 	key  objectKey
 	name name
@@ -40,7 +40,6 @@ type object struct {
 	streams map[string]*stream
 	floor   uint64 // queues that are made anew begin above it
 	looked  int64  // when idle queues were looked for in vain, ms
-	extra   any
 
 	used         bool    // since evict looked at it last; of the shard, as is
 	newer, older *object // its place in the list of all

@@ -22,10 +22,6 @@ type replayed struct {
 // treeAtOnce is how many bytes of changes go to the tree together.
 const treeAtOnce = 4 << 20
 
-// replayers are the functions that replay records of other kinds, by kind; they are called in the order of the log, before the decider runs. from is
-// where record stands in the whole one at pos. change applies changes to the tree.
-var replayers = map[byte]func(d *decider, pos wal.Pos, from int, record []byte, change func(changes)) error{}
-
 // record replays one record, of which b is the own part from on.
 func (r *replayed) record(pos wal.Pos, from int, b []byte) error {
 	if len(b) == 0 {
@@ -49,9 +45,6 @@ func (r *replayed) record(pos wal.Pos, from int, b []byte) error {
 		return r.change(r.d.forget(o, &f))
 	case recordMany:
 		return decodeMany(b, func(at int, part []byte) error { return r.record(pos, from+at, part) })
-	}
-	if f := replayers[b[0]]; f != nil {
-		return f(r.d, pos, from, b, func(c changes) { must(r.change(c)) })
 	}
 	return fmt.Errorf("%w: record of unknown kind %d", store.ErrVersion, b[0])
 }
