@@ -79,6 +79,20 @@ type draft struct {
 	pskSecret  []byte
 	joiner     []byte
 	initSecret []byte
+	staged     bool
+}
+
+// wipe overwrites what is needed only while the commit is made, and the new
+// epoch when it is not staged. keep are the keys of the current one.
+func (d *draft) wipe(keep *ratchet.Private) {
+	if d.path != nil {
+		d.path.Wipe()
+	}
+	clear(d.joiner)
+	clear(d.pskSecret)
+	if !d.staged {
+		d.next.wipe(keep)
+	}
 }
 
 func (d *draft) commitSecret() []byte {
@@ -92,6 +106,7 @@ func (d *draft) commitSecret() []byte {
 func (g *Group) stage(changes []change, opts *CommitOptions, subgroup bool) (*CommitResult, error) {
 	d := &draft{id: g.id, next: &epoch{}, initSecret: g.cur.secrets.Init}
 	d.next.suite = g.suite
+	defer d.wipe(g.cur.private)
 	if opts.Identity != nil {
 		if err := opts.Identity.forSuite(g.suite); err != nil {
 			return nil, err
@@ -137,6 +152,7 @@ func (g *Group) addPath(d *draft, opts *CommitOptions) (err error) {
 	if d.path, err = d.applied.tree.NewPath(self, &leaf, d.id.key, g.cur.context.GroupID); err != nil {
 		return err
 	}
+	d.next.private = d.path.Private
 	if opts.Identity != nil || opts.Leaf != nil {
 		if err := checkLeafSelf(g.suite, &leaf, wire.SourceCommit); err != nil {
 			return err
@@ -148,7 +164,6 @@ func (g *Group) addPath(d *draft, opts *CommitOptions) (err error) {
 			return err
 		}
 	}
-	d.next.private = d.path.Private
 	d.context = g.cur.nextContext(d.applied.tree, d.applied.extensions)
 	d.commit.Path, err = d.path.Encrypt(d.applied.tree, codec.Encode(&d.context), d.applied.added)
 	return err
@@ -186,10 +201,6 @@ func (g *Group) finish(d *draft, opts *CommitOptions) (*CommitResult, error) {
 	if res.Commit, err = g.frame(ac); err != nil {
 		return nil, err
 	}
-	if d.path != nil {
-		d.path.Wipe()
-	}
-	clear(d.joiner)
 	p := &pendingCommit{message: sum(res.Commit), next: d.next, info: d.applied.info(d.plan), id: opts.Identity}
 	if d.plan.reinit != nil {
 		p.reinit = cloneReInit(d.plan.reinit.ReInit)
@@ -197,7 +208,7 @@ func (g *Group) finish(d *draft, opts *CommitOptions) (*CommitResult, error) {
 	if d.path != nil {
 		p.info.updated = append(p.info.updated, place{g.OwnLeaf(), d.next.tree.Leaf(d.next.private.Self)})
 	}
-	g.pending, g.store.pending = p, true
+	g.pending, g.store.pending, d.staged = p, true, true
 	return res, nil
 }
 

@@ -41,6 +41,18 @@ func (e *epoch) begin(secrets *schedule.Epoch, limits schedule.Limits) {
 	secrets.Encryption = nil // the secret tree owns it
 }
 
+// wipe overwrites the secrets of an epoch that is not entered, whether it was
+// finished or not, and those of its private keys that keep does not hold.
+func (e *epoch) wipe(keep *ratchet.Private) {
+	if e.secrets != nil {
+		e.secrets.Wipe()
+		e.messages.Wipe()
+	}
+	if e.private != nil {
+		e.private.WipeBut(keep)
+	}
+}
+
 func (e *epoch) keys() *framing.Keys {
 	return &framing.Keys{Suite: e.suite, Context: e.encoded, SenderData: e.secrets.SenderData,
 		Membership: e.secrets.Membership, Secrets: e.messages}

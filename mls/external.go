@@ -79,6 +79,7 @@ func externalJoin(groupInfo []byte, id *Identity, opts *ExternalJoinOptions) (*G
 	if err != nil {
 		return nil, nil, err
 	}
+	defer clear(initSecret)
 	changes, err := v.externalChanges(kemOutput, id, opts)
 	if err != nil {
 		return nil, nil, err
@@ -130,6 +131,7 @@ func (v *public) externalCommit(changes []change, initSecret []byte, id *Identit
 	if err != nil {
 		return nil, nil, err
 	}
+	defer clear(psk)
 	self, err := a.tree.Place()
 	if err != nil {
 		return nil, nil, err
@@ -139,6 +141,7 @@ func (v *public) externalCommit(changes []change, initSecret []byte, id *Identit
 	if err != nil {
 		return nil, nil, err
 	}
+	defer path.Wipe()
 	if err := v.checkOwnLeaf(a, self, leaf); err != nil {
 		return nil, nil, err
 	}
@@ -160,7 +163,6 @@ func (v *public) externalCommit(changes []change, initSecret []byte, id *Identit
 		return nil, nil, err
 	}
 	clear(v.derive(next, context, ac, initSecret, path.CommitSecret, psk, opts.limits()))
-	path.Wipe()
 	ac.Auth.ConfirmationTag = next.tag
 	b := codec.Encode(&wire.Message{Format: wire.FormatPublicMessage, Public: keys.Public(ac)})
 	g := newGroup(id, opts.Policy, next)

@@ -168,7 +168,7 @@ func (g *Group) MergePending() error {
 // group stays in its epoch.
 func (g *Group) DiscardPending() {
 	if g.pending != nil {
-		g.pending.next.wipe()
+		g.pending.next.wipe(g.cur.private)
 		g.pending = nil
 		g.store.pending = true
 	}
@@ -202,19 +202,17 @@ func (g *Group) advance(next *epoch) {
 	}
 	for _, p := range g.proposals {
 		g.store.dropProposal(p)
+		if p.leafKey != next.private.Leaf {
+			p.leafKey.Wipe()
+		}
 	}
 	g.cur, g.proposals = next, nil
 	if g.pending != nil && g.pending.next != next {
-		g.pending.next.wipe()
+		g.pending.next.wipe(next.private)
 	}
 	g.pending = nil
 	g.lastOwn = [32]byte{}
 	g.store.group, g.store.pending = true, true
-}
-
-func (e *epoch) wipe() {
-	e.secrets.Wipe()
-	e.messages.Wipe()
 }
 
 func sum(message []byte) [32]byte { return sha256.Sum256(message) }

@@ -67,7 +67,17 @@ func (j *joining) join(welcome []byte) (*Group, error) {
 		return nil, fmt.Errorf("%w: key package is of another identity", ErrWrongIdentity)
 	}
 	defer j.wipe()
-	if err := j.open(m.Welcome); err != nil {
+	g, err := j.enter(m.Welcome)
+	if err != nil && j.e != nil {
+		j.e.wipe(&ratchet.Private{})
+	}
+	return g, err
+}
+
+// enter opens a Welcome and checks everything that it says.
+func (j *joining) enter(w *wire.Welcome) (*Group, error) {
+	s := j.bundle.suite
+	if err := j.open(w); err != nil {
 		return nil, err
 	}
 	j.e = &epoch{}
@@ -114,6 +124,7 @@ func (j *joining) open(w *wire.Welcome) error {
 	key, nonce := schedule.WelcomeKey(s, secret)
 	defer clear(secret)
 	defer clear(key)
+	defer clear(nonce)
 	raw, err := s.Open(key, nonce, nil, w.GroupInfo)
 	if err != nil {
 		return fmt.Errorf("group info: %w", err)

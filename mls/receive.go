@@ -35,6 +35,8 @@ func (g *Group) receiveCommit(ac *wire.AuthenticatedContent, p *Processed, spend
 		return nil
 	}
 	if err := g.follow(r, ac); err != nil {
+		r.next.private.Leaf = g.cur.private.Leaf // an own update stays cached
+		r.next.wipe(g.cur.private)
 		return err
 	}
 	if ac.Content.Commit.Path != nil {
@@ -116,6 +118,7 @@ func (g *Group) follow(r *received, ac *wire.AuthenticatedContent) error {
 		if err != nil {
 			return err
 		}
+		defer k.Wipe()
 		if initSecret, err = g.suite.ExternalInitSecret(k, r.plan.externalInit.ExternalInit); err != nil {
 			return fmt.Errorf("%w: %w", ErrExternalInit, err)
 		}

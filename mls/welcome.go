@@ -38,7 +38,9 @@ func (d *draft) welcome(withTree bool) ([]byte, error) {
 			Secrets: wire.Ciphertext{KEMOutput: enc, Ciphertext: ct}}
 		return err
 	})
+	clear(secret)
 	clear(key)
+	clear(nonce)
 	if err != nil {
 		return nil, err
 	}

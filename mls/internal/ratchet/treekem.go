@@ -46,22 +46,22 @@ func (p *Private) Prune(t *Tree) {
 }
 
 // implant derives keys from the node of steps[0] upwards, checks them against
-// the tree and returns the commit secret, R §7.4.
+// the tree and returns the commit secret, R §7.4. It wipes the secret.
 func (p *Private) implant(t *Tree, steps []Step, secret []byte) ([]byte, error) {
 	s := t.suite
-	for i, step := range steps {
+	for _, step := range steps {
 		k, err := nodeKey(s, secret)
-		if err != nil {
-			return nil, err
+		if err == nil && !bytes.Equal(k.Public(), t.Key(step.Node)) {
+			k.Wipe()
+			err = fmt.Errorf("%w: the secret of node %d gives another key", ErrPath, step.Node)
 		}
-		if !bytes.Equal(k.Public(), t.Key(step.Node)) {
-			return nil, fmt.Errorf("%w: the secret of node %d gives another key", ErrPath, step.Node)
+		if err != nil {
+			clear(secret)
+			return nil, err
 		}
 		p.Path[step.Node] = k
 		next := s.DeriveSecret(secret, "path")
-		if i > 0 { // the first is the caller's
-			clear(secret)
-		}
+		clear(secret)
 		secret = next
 	}
 	return secret, nil
@@ -75,14 +75,15 @@ func nodeKey(s *suite.Suite, secret []byte) (*suite.PrivateKey, error) {
 }
 
 // Implant gives a new member the keys from the node where its path meets that
-// of the sender, R §12.4.3.1.
+// of the sender, R §12.4.3.1. It wipes the secret.
 func (p *Private) Implant(t *Tree, sender Leaf, secret []byte) error {
 	steps := t.FilteredPath(sender)
 	i, ok := meeting(steps, p.Self)
 	if !ok {
 		return fmt.Errorf("%w: no node above leaves %d and %d", ErrPath, p.Self, sender)
 	}
-	_, err := p.implant(t, steps[i:], secret)
+	commitSecret, err := p.implant(t, steps[i:], secret)
+	clear(commitSecret)
 	return err
 }
 
@@ -143,6 +144,7 @@ func (t *Tree) NewPath(self Leaf, leaf *wire.LeafNode, key *suite.SignatureKey, 
 	leaf.NotBefore, leaf.NotAfter = 0, 0
 	leaf.ParentHash = t.install(p.steps, keys)
 	if err := leaf.Sign(s, key, groupID, uint32(self)); err != nil {
+		p.Wipe()
 		return nil, err
 	}
 	t.SetLeaf(self, leaf)
@@ -255,7 +257,6 @@ func (p *Private) Open(t *Tree, sender Leaf, up *wire.UpdatePath, context []byte
 		if err != nil {
 			return nil, fmt.Errorf("path secret: %w", err)
 		}
-		defer clear(secret)
 		p.Prune(t)
 		return p.implant(t, steps[i:], secret)
 	}

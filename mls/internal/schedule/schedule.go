@@ -66,11 +66,16 @@ func (e *Epoch) Append(b []byte) []byte {
 	return b
 }
 
-// Decode reads what Append encoded.
+// Decode reads what Append encoded, once the secret tree has taken Encryption.
+// The error is ErrSaved when a secret has another length than the suite's.
 func (e *Epoch) Decode(r *codec.Reader, s *suite.Suite) error {
 	for _, f := range e.fields() {
 		*f = r.Vec()
-		if n := len(*f); r.Err() == nil && n != s.Nh && n != 0 { // the secret tree has taken one
+		n := s.Nh
+		if f == &e.Encryption {
+			n = 0
+		}
+		if r.Err() == nil && len(*f) != n {
 			return ErrSaved
 		}
 	}
