@@ -45,6 +45,6 @@
 // # On disk
 //
 // The directory holds LOCK, FORMAT (version, and the secret that names are hashed with), log/ and tree/. With Options.Key the log is encrypted record by record, and
-// the tree value by value (XAES-256-GCM, bound to the key). Names of queues, owners and ids in the tree's keys are keyed hashes. What stays
-// visible are sizes, numbers of messages in each queue, and times by the hour.
+// the tree value by value (XAES-256-GCM, bound to the key). Names of queues, owners and ids in the tree's keys are keyed hashes; keys of small records stand as they are. What stays
+// visible beside those are sizes, numbers of messages in each queue, and times by the hour.
 package hotlog
