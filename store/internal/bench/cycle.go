@@ -150,11 +150,7 @@ func measureCycles(s settings) (figures, error) {
 		})
 	}
 	go sweepAll(ctx, e)
-	warm := time.After(min(s.For/4, 2*time.Second))
-	select {
-	case <-warm:
-	case <-ctx.Done():
-	}
+	warmUp(ctx, s, &total)
 	f := watch(ctx, s, &total, fs)
 	close(stop)
 	wg.Wait()
@@ -168,6 +164,27 @@ func measureCycles(s settings) (figures, error) {
 	slices.Sort(waits)
 	f.P50, f.P99 = waits[len(waits)/2], waits[len(waits)*99/100]
 	return f, nil
+}
+
+// warmUp waits for a quarter of the measurement's time, and until every caller is likely to have done its first two cycles, for which much is
+// loaded; but for a minute at most.
+func warmUp(ctx context.Context, s settings, total *atomic.Uint64) {
+	least, most := time.After(min(s.For/4, 2*time.Second)), time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	select {
+	case <-least:
+	case <-ctx.Done():
+	}
+	for total.Load() < uint64(2*s.Callers*s.PerCall) {
+		select {
+		case <-tick.C:
+		case <-most:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // watch counts for the time of the measurement.
@@ -187,7 +204,7 @@ func watch(ctx context.Context, s settings, total *atomic.Uint64, fs *disk) (f f
 		f.Residents = append(f.Residents, resident())
 		f.Disk = append(f.Disk, diskUsed(s.Dir))
 	}
-	done := float64(lastN - n)
+	done := max(float64(lastN-n), 1) // none: the rate is far below what the time can show
 	f.PerSecond = done / last.Sub(begin).Seconds()
 	f.CPU = float64(cpuTime()-cpu) / 1e3 / done
 	f.Written = float64(fs.written.Load()-written) / (done * float64(s.Payload))
