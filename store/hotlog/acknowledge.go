@@ -34,7 +34,17 @@ func (s *Store) Acknowledge(ctx context.Context, cursors []store.Cursor) error {
 		}
 	}
 	for len(cursors) > 0 {
-		n := min(len(cursors), ackShare, s.share/maxCursor)
+		if cursors[0].Queue.Shared {
+			if err := s.acknowledgeShared(ctx, &cursors[0]); err != nil {
+				return err
+			}
+			cursors = cursors[1:]
+			continue
+		}
+		n := 1
+		for n < len(cursors) && n < min(ackShare, s.share/maxCursor) && !cursors[n].Queue.Shared {
+			n++
+		}
 		if err := s.acknowledge(ctx, cursors[:n]); err != nil {
 			return err
 		}
@@ -52,7 +62,11 @@ func (s *Store) checkCursors(cursors []store.Cursor) error {
 			return err
 		}
 		o.mu.Lock()
-		err = s.checkCursor(o.find(q.Group), cursors[i].Seq)
+		if q.Shared {
+			err = s.checkShared(o, &cursors[i])
+		} else {
+			err = s.checkCursor(o.find(q.Group), cursors[i].Seq)
+		}
 		o.mu.Unlock()
 		o.unpin()
 		if err != nil {

@@ -67,11 +67,20 @@ func (s *Store) load(o *object) error {
 		return nil
 	}
 	var found []*stream
+	var groups map[string]bool
 	prefix := append([]byte{kindMeta}, o.name[:]...)
 	err := s.tree.scan(prefix, above(prefix), func(key, value []byte) (bool, error) {
 		plain, err := s.tree.seal.open(key, value)
 		if err != nil {
 			return false, err
+		}
+		if !o.key.group && len(plain) > 0 && plain[0]&flagShared != 0 {
+			group, member, err := decodeMembership(plain)
+			if groups == nil {
+				groups = make(map[string]bool)
+			}
+			groups[group] = member
+			return err == nil, err
 		}
 		c, touched, err := decodeMeta(plain)
 		if err == nil && keyOf(&c.queue) != o.key {
@@ -94,12 +103,27 @@ func (s *Store) load(o *object) error {
 			return err
 		}
 	}
+	var g *group
+	if o.key.group {
+		if g, err = s.loadGroup(o); err != nil {
+			return err
+		}
+	}
+	for group, member := range groups {
+		o.join(group, member)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, st := range found {
 		if o.find(st.id.Group) == nil {
 			o.add(st)
 		}
+	}
+	if g != nil {
+		if g.log = o.find(g.id); g.log == nil {
+			return fmt.Errorf("%w: a group without a log", store.ErrCorrupt)
+		}
+		o.group = g
 	}
 	o.floor = max(o.floor, floor)
 	o.loaded.Store(true)

@@ -41,6 +41,10 @@ type object struct {
 	floor   uint64 // queues that are made anew begin above it
 	looked  int64  // when idle queues were looked for in vain, ms
 
+	groups      map[string]bool // that an identity reads; true for those that it is a member of
+	memberships int             // of these, how many it is a member of
+	group       *group          // of a group's object; nil if there is none
+
 	used         bool    // since evict looked at it last; of the shard, as is
 	newer, older *object // its place in the list of all
 }

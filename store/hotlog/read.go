@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -44,16 +45,19 @@ func (s *Store) Read(ctx context.Context, q store.QueueID, after uint64, maxMess
 	if st == nil {
 		return store.Page{}, nil
 	}
-	return s.readStream(ctx, st, after, maxMessages, maxBytes)
+	if q.Shared {
+		return s.readShared(ctx, o, &q, after, maxMessages, maxBytes)
+	}
+	return s.readStream(ctx, st, after, math.MaxUint64, maxMessages, maxBytes)
 }
 
 // errMoved says that messages left the log, or were removed, while they were read.
 var errMoved = errors.New("hotlog: messages moved meanwhile")
 
-// readStream reads a stream above after and its cursor. The caller holds a pin.
-func (s *Store) readStream(ctx context.Context, st *stream, after uint64, maxMessages, maxBytes int) (store.Page, error) {
+// readStream reads a stream above after and its cursor, and up to until. The caller holds a pin.
+func (s *Store) readStream(ctx context.Context, st *stream, after, until uint64, maxMessages, maxBytes int) (store.Page, error) {
 	for {
-		r := pageReader{s: s, st: st, now: s.opts.Clock().UnixMilli(), messages: maxMessages, bytes: maxBytes}
+		r := pageReader{s: s, st: st, until: until, now: s.opts.Clock().UnixMilli(), messages: maxMessages, bytes: maxBytes}
 		err := r.read(after)
 		if err == nil {
 			return r.page, nil
@@ -71,6 +75,7 @@ func (s *Store) readStream(ctx context.Context, st *stream, after uint64, maxMes
 type pageReader struct {
 	s               *Store
 	st              *stream
+	until           uint64
 	now             int64
 	messages, bytes int // that still fit
 	page            store.Page
@@ -83,7 +88,7 @@ func (r *pageReader) read(after uint64) error {
 	entries := few[:0]
 	st := r.st
 	st.object.mu.Lock()
-	acked, last := st.acked, st.readable(r.s.durable.Load())
+	acked, last := st.acked, min(st.readable(r.s.durable.Load()), r.until)
 	r.page.Acknowledged, r.page.Last = acked, last
 	after = max(after, acked)
 	if after >= last {
@@ -239,7 +244,17 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 		})
 	})
 	o.mu.Unlock()
-	slices.SortFunc(queues, func(a, b store.QueueStatus) int { return strings.Compare(a.Group, b.Group) })
+	shared, err := s.sharedQueues(o, from)
+	if err != nil {
+		return nil, false, err
+	}
+	queues = append(queues, shared...)
+	slices.SortFunc(queues, func(a, b store.QueueStatus) int {
+		if a.Group == b.Group && b.Shared {
+			return -1
+		}
+		return strings.Compare(a.Group, b.Group)
+	})
 	if len(queues) > max {
 		return queues[:max], true, nil
 	}

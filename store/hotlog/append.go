@@ -1,0 +1,175 @@
+package hotlog
+
+import (
+	"context"
+	"fmt"
+
+	"quicnprotochat/store"
+)
+
+func checkPosts(posts []store.Post) error {
+	for i := range posts {
+		p := &posts[i]
+		if err := checkGroupID(p.Group); err != nil {
+			return err
+		}
+		m := [1]store.Message{{Payload: p.Payload, Blobs: p.Blobs}}
+		if err := store.CheckMessages(m[:]); err != nil {
+			return fmt.Errorf("post %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Append implements store.Groups.
+func (s *Store) Append(ctx context.Context, posts []store.Post) ([]store.Result, error) {
+	if err := checkPosts(posts); err != nil {
+		return nil, err
+	}
+	if !s.use() {
+		return nil, store.ErrClosed
+	}
+	defer s.life.RUnlock()
+	results := make([]store.Result, len(posts))
+	for done := 0; done < len(posts); {
+		end, size := done, 0
+		for end < len(posts) && (end == done || size+len(posts[end].Payload)+maxHeader <= s.share && end-done < shareMessages) {
+			size += len(posts[end].Payload) + maxHeader
+			end++
+		}
+		if err := s.append(ctx, posts[done:end], results[done:end]); err != nil {
+			return nil, err
+		}
+		done = end
+	}
+	return results, nil
+}
+
+func (s *Store) append(ctx context.Context, posts []store.Post, results []store.Result) error {
+	for {
+		o := &appendOp{posts: posts, results: results}
+		err := o.prepare(s)
+		if err == nil {
+			err = s.do(ctx, o)
+		}
+		if err == nil && !o.stale {
+			o.notify(s)
+		}
+		for i := range o.targets {
+			o.targets[i].object.unpin()
+		}
+		if err != nil || !o.stale {
+			return err
+		}
+	}
+}
+
+// appendOp stores posts.
+type appendOp struct {
+	posts   []store.Post
+	results []store.Result
+	targets []target
+	bytes   int
+	epoch   uint64 // of the ids, when they were looked up
+	stale   bool   // as in enqueueOp
+}
+
+func (o *appendOp) size() (int, int)    { return o.bytes, len(o.posts) }
+func (o *appendOp) needs() (bool, bool) { return true, true }
+
+func (o *appendOp) prepare(s *Store) error {
+	o.epoch = s.idEpoch.Load()
+	for i := range o.posts {
+		p := &o.posts[i]
+		object, err := s.pinGroup(p.Group)
+		if err != nil {
+			return err
+		}
+		o.targets = append(o.targets, target{object: object})
+		if err := s.aim(&o.targets[i], &store.QueueID{Group: p.Group, Shared: true}, &p.ID); err != nil {
+			return err
+		}
+		o.bytes += maxHeader + len(p.Payload)
+	}
+	return nil
+}
+
+// aim fills in what a target with an object still needs.
+func (s *Store) aim(t *target, q *store.QueueID, id *store.MessageID) (err error) {
+	t.name = s.names.stream(q)
+	t.id = s.names.id(&t.name, id)
+	t.known, err = s.ids.find(&t.id, s.opts.Clock())
+	return err
+}
+
+func (o *appendOp) decide(b *batch) {
+	if o.epoch < b.d.window.retired {
+		o.stale = true
+		return
+	}
+	for i := range o.posts {
+		o.results[i] = b.post(&o.posts[i], &o.targets[i])
+	}
+}
+
+// post decides one post.
+func (b *batch) post(p *store.Post, t *target) store.Result {
+	o, c := t.object, &b.s.counters
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.group
+	if g == nil {
+		return store.Result{Status: store.NoGroup}
+	}
+	if seq := b.duplicate(g.log, t); seq != 0 {
+		c.duplicates.Add(1)
+		return store.Result{Status: store.Duplicate, Seq: seq}
+	}
+	switch {
+	case !g.isMember(&p.Sender):
+		return store.Result{Status: store.NotMember}
+	case p.Current && p.Epoch != g.epoch:
+		return store.Result{Status: store.WrongEpoch}
+	case len(p.Blobs) > 0: // this engine holds none
+		return store.Result{Status: store.NoBlob}
+	case !b.fits(g.log, len(p.Payload)):
+		c.quota.Add(1)
+		return store.Result{Status: store.QuotaExceeded}
+	}
+	h := b.header(g.log, len(p.Payload), &p.ID, b.s.expires(b.ms, p.Expires))
+	record, pos := b.record(h.size() + len(p.Payload))
+	copy(record[len(h.append(record[:0])):], p.Payload)
+	b.push(g.log, &h, record, pos, 0, uint32(len(record)))
+	b.remember(t.id, h.seq, pos)
+	c.stored.Add(1)
+	return store.Result{Status: store.Stored, Seq: h.seq}
+}
+
+// notify tells the members of each group once.
+func (o *appendOp) notify(s *Store) {
+	if s.watchers.Load() == 0 {
+		return
+	}
+	told := make(map[*object]bool, 1)
+	for i := range o.posts {
+		if object := o.targets[i].object; o.results[i].Status == store.Stored && !told[object] {
+			told[object] = true
+			s.notifyMembers(object)
+		}
+	}
+}
+
+// notifyMembers tells the members of a group that its log has news.
+func (s *Store) notifyMembers(o *object) {
+	o.mu.Lock()
+	g := o.group
+	if g == nil {
+		o.mu.Unlock()
+		return
+	}
+	members := g.hearers()
+	o.mu.Unlock()
+	for _, id := range members {
+		s.hub.Notify(store.QueueID{Owner: id, Group: g.id, Shared: true})
+	}
+}

@@ -1,0 +1,314 @@
+package hotlog
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"quicnprotochat/store"
+)
+
+func checkCommit(c *store.Commit) error {
+	if err := checkGroupID(c.Group); err != nil {
+		return err
+	}
+	if err := checkInfo(c.Info); err != nil {
+		return err
+	}
+	if err := store.CheckMessages([]store.Message{{Payload: c.Payload}}); err != nil {
+		return err
+	}
+	if err := store.CheckMessages(c.Welcomes); err != nil {
+		return err
+	}
+	switch {
+	case len(c.Added)+len(c.Removed) > store.MaxChange || len(c.Welcomes) > store.MaxChange:
+		return fmt.Errorf("%w: a commit that adds %d, removes %d and welcomes %d, %d allowed", store.ErrInvalid, len(c.Added), len(c.Removed), len(c.Welcomes), store.MaxChange)
+	case c.Epoch == math.MaxUint64:
+		return fmt.Errorf("%w: there is no epoch after %d", store.ErrInvalid, c.Epoch)
+	}
+	return nil
+}
+
+// Commit implements store.Groups. All of it must fit in a quarter of a segment of the log, else it is ErrTooLarge. A Welcome that its queue holds or held
+// already is left out.
+func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error) {
+	if err := checkCommit(&c); err != nil {
+		return store.Result{}, err
+	}
+	if !s.use() {
+		return store.Result{}, store.ErrClosed
+	}
+	defer s.life.RUnlock()
+	for {
+		o := &commitOp{c: &c}
+		err := o.prepare(s)
+		if err == nil {
+			err = s.do(ctx, o)
+		}
+		if err == nil && !o.stale && o.result.Status == store.Stored {
+			o.notify(s)
+		}
+		o.release()
+		switch {
+		case err != nil:
+			return store.Result{}, err
+		case o.err != nil:
+			return store.Result{}, o.err
+		case !o.stale:
+			return o.result, nil
+		}
+	}
+}
+
+// change is what a commit does with one identity.
+type change struct {
+	owner  *object
+	added  bool
+	former bool // it was removed before, and what it did not read is gone: what is left of it goes too
+}
+
+// commitOp does a commit.
+type commitOp struct {
+	c        *store.Commit
+	target   target // the group
+	changes  []change
+	added    map[store.Identity]bool
+	welcomes []target
+	tree     changes // that were made before: the GroupInfo
+	bytes    int
+	epoch    uint64 // of the ids, when they were looked up
+	stale    bool   // as in enqueueOp
+	result   store.Result
+	err      error
+}
+
+func (o *commitOp) size() (int, int)    { return o.bytes, 2 }
+func (o *commitOp) needs() (bool, bool) { return true, true }
+
+func (o *commitOp) release() {
+	if o.target.object != nil {
+		o.target.object.unpin()
+	}
+	for i := range o.changes {
+		o.changes[i].owner.unpin()
+	}
+	for i := range o.welcomes {
+		o.welcomes[i].object.unpin()
+	}
+}
+
+func (o *commitOp) prepare(s *Store) (err error) {
+	c := o.c
+	o.epoch = s.idEpoch.Load()
+	if o.target.object, err = s.pinGroup(c.Group); err != nil {
+		return err
+	}
+	if err := s.aim(&o.target, &store.QueueID{Group: c.Group, Shared: true}, &c.ID); err != nil {
+		return err
+	}
+	if err := o.prepareChanges(s); err != nil {
+		return err
+	}
+	n := len(c.Payload)
+	for i := range c.Welcomes {
+		w := &c.Welcomes[i]
+		object, err := s.pin(objectKey{id: w.Queue.Owner})
+		if err != nil {
+			return err
+		}
+		o.welcomes = append(o.welcomes, target{object: object})
+		if err := s.aim(&o.welcomes[i], &w.Queue, &w.ID); err != nil {
+			return err
+		}
+		n += len(w.Payload)
+	}
+	s.saveInfo(&o.tree, o.target.object, c.Epoch+1, c.Info)
+	n += 1 + len(o.tree) + s.groupChange() + len(o.changes)*s.readerChange()
+	o.bytes = maxForget + manySize(2+len(c.Welcomes), n)
+	return nil
+}
+
+// maxFormers is how many of those that were removed long ago one commit clears away.
+const maxFormers = 64
+
+// prepareChanges pins those who are added and removed, each once.
+func (o *commitOp) prepareChanges(s *Store) error {
+	o.added = make(map[store.Identity]bool, len(o.c.Added))
+	pin := func(id store.Identity, what change) (err error) {
+		if what.owner, err = s.pin(objectKey{id: id}); err == nil {
+			o.changes = append(o.changes, what)
+		}
+		return err
+	}
+	for _, id := range o.c.Added {
+		if o.added[id] {
+			continue
+		}
+		o.added[id] = true
+		if err := pin(id, change{added: true}); err != nil {
+			return err
+		}
+	}
+	removed := make(map[store.Identity]bool, len(o.c.Removed))
+	for _, id := range o.c.Removed {
+		if o.added[id] || removed[id] {
+			continue
+		}
+		removed[id] = true
+		if err := pin(id, change{}); err != nil {
+			return err
+		}
+	}
+	for _, id := range o.target.object.formers() {
+		if o.added[id] || removed[id] {
+			continue
+		}
+		if err := pin(id, change{former: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// formers are some of those that read a group no more and have nothing left to read.
+func (o *object) formers() (ids []store.Identity) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.group == nil {
+		return nil
+	}
+	for _, m := range o.group.slowest { // they are at its top, or below another of them
+		if m.until != 0 && m.until <= o.group.log.acked {
+			if ids = append(ids, m.id); len(ids) == maxFormers {
+				break
+			}
+		}
+	}
+	return ids
+}
+
+func (o *commitOp) decide(b *batch) {
+	if o.epoch < b.d.window.retired {
+		o.stale = true
+		return
+	}
+	g := o.target.object.group
+	if g == nil {
+		o.err = fmt.Errorf("%w: group %x", store.ErrNotFound, o.c.Group)
+		return
+	}
+	if seq := b.duplicate(g.log, &o.target); seq != 0 {
+		b.s.counters.duplicates.Add(1)
+		o.result = store.Result{Status: store.Duplicate, Seq: seq}
+		return
+	}
+	if o.err = o.check(b, g); o.err != nil {
+		return
+	}
+	parts, ok := o.messages(b, g)
+	if !ok {
+		b.s.counters.quota.Add(1)
+		o.result = store.Result{Status: store.QuotaExceeded}
+		return
+	}
+	o.do(b, g, parts)
+}
+
+// check returns why a commit is not to be done, but for what a full queue would say.
+func (o *commitOp) check(b *batch, g *group) error {
+	c, quota := o.c, &b.s.opts.Quota
+	if !g.isMember(&c.Sender) && !o.added[c.Sender] {
+		return fmt.Errorf("%w: the sender of a commit", store.ErrNotMember)
+	}
+	if c.Epoch != g.epoch {
+		return &store.EpochError{Current: g.epoch}
+	}
+	members := g.members
+	for i := range o.changes {
+		what := &o.changes[i]
+		isMember := g.isMember(&what.owner.key.id)
+		switch {
+		case what.former:
+		case what.added && !isMember:
+			if members++; what.owner.memberships >= quota.Groups {
+				return fmt.Errorf("%w: one who is added is in %d groups", store.ErrQuota, what.owner.memberships)
+			}
+		case !what.added && !isMember:
+			return fmt.Errorf("%w: one to be removed is no member", store.ErrInvalid)
+		case !what.added:
+			members--
+		}
+	}
+	if members > max(quota.Members, g.members) {
+		return fmt.Errorf("%w: the group would have %d members", store.ErrQuota, members)
+	}
+	return nil
+}
+
+// do writes a commit, after which nothing can refuse it.
+func (o *commitOp) do(b *batch, g *group, parts []part) {
+	object := o.target.object
+	seq := parts[0].header.seq
+	durable := b.s.durable.Load()
+	object.mu.Lock()
+	g.epoch = o.c.Epoch + 1
+	for i := range o.changes {
+		o.changes[i].apply(&o.tree, b, object, seq, durable)
+	}
+	object.mu.Unlock()
+	b.s.saveGroup(&o.tree, object, g)
+	text := append(make([]byte, 0, 1+len(o.tree)), recordTree)
+	parts = append(parts, part{text: append(text, o.tree...)})
+	b.many(parts)
+	b.change(o.tree)
+	b.s.counters.stored.Add(uint64(len(parts) - 1))
+	o.result = store.Result{Status: store.Stored, Seq: seq}
+}
+
+// apply adds or removes a member by the commit seq. The lock of the group is held.
+func (what *change) apply(c *changes, b *batch, o *object, seq, durable uint64) {
+	g, owner := o.group, what.owner
+	m := g.readers[owner.key.id]
+	switch {
+	case what.former:
+		if m != nil && m.until != 0 && m.until <= g.log.acked {
+			g.drop(m)
+			owner.leave(g.id)
+			b.s.dropReader(c, o, owner, g)
+		}
+		return
+	case what.added:
+		next := view{joined: seq, acked: seq, batch: b.number}
+		if m == nil || m.until != 0 {
+			g.members++
+		}
+		if m == nil {
+			m = &member{id: owner.key.id, view: next}
+			g.add(m)
+		} else {
+			m.become(next, durable)
+		}
+	default:
+		m.become(view{joined: m.joined, acked: m.acked, until: seq, batch: b.number}, durable)
+		g.members--
+	}
+	g.audience = nil
+	g.moved(m)
+	owner.join(g.id, m.until == 0)
+	b.s.saveReader(c, o, owner, g, m)
+}
+
+// notify tells all members, those who were removed, and those who got a Welcome.
+func (o *commitOp) notify(s *Store) {
+	if s.watchers.Load() == 0 {
+		return
+	}
+	s.notifyMembers(o.target.object)
+	for _, id := range o.c.Removed {
+		s.hub.Notify(store.QueueID{Owner: id, Group: o.c.Group, Shared: true})
+	}
+	for i := range o.c.Welcomes {
+		s.hub.Notify(o.c.Welcomes[i].Queue)
+	}
+}
