@@ -19,6 +19,8 @@ const (
 	// maxBatch and maxRecords are when a batch is written even though more waits.
 	maxBatch   = 4 << 20
 	maxRecords = 8192
+	// maxChange is the largest single op, bytes: one that is larger than a batch is written alone.
+	maxChange = 16 << 20
 	// lazySync is how long what needs no sync may wait for one when nothing else comes.
 	lazySync = time.Second
 	// maxLazy is how much of the tree's changes may wait for a sync, bytes.
@@ -237,7 +239,7 @@ func (d *decider) some(calls []*call) []*call {
 			c.done <- noRoom
 			continue
 		}
-		if size > limit {
+		if size > int(min(maxChange, d.s.opts.SegmentBytes/4)) {
 			c.done <- fmt.Errorf("%w: a change of %d bytes, segments of the log are too small for it", store.ErrTooLarge, size)
 			continue
 		}

@@ -38,8 +38,9 @@
 //     changes go to the tree as they are published, it need not be.
 //   - An op that mixes messages and other changes makes one record of kind recordMany (batch.many), which is replayed whole or not at all. Its parts are
 //     records: messages by their header, changes of the tree by recordTree.
-//   - A log with many readers is a stream of a QueueID with Shared set, in the object of its group; its cursor is how far it was trimmed, by an ackOp. Cursors of
-//     readers are to be values of the tree.
+//   - A log with many readers is a stream of a QueueID with Shared set, in the object of its group; its cursor is how far it was trimmed, by an ackOp. Members,
+//     their cursors, the epoch and the GroupInfo are values of the tree (groups.go), which an acknowledgement changes without waiting for the disk: its record
+//     says all about the log, too, so that the group stays in memory until the tree has it.
 //   - Whatever expires has a function in Store.sweepers.
 //
 // # On disk

@@ -16,12 +16,12 @@ import (
 // readShared reads a group's log as q.Owner sees it. The caller holds a pin.
 func (s *Store) readShared(ctx context.Context, o *object, q *store.QueueID, after uint64, maxMessages, maxBytes int) (store.Page, error) {
 	o.mu.Lock()
-	seen := o.seen(&q.Owner, s.durable.Load())
+	st, seen := o.find(q.Group), o.seen(&q.Owner, s.durable.Load())
 	o.mu.Unlock()
 	if seen == nil {
 		return store.Page{}, nil
 	}
-	page, err := s.readStream(ctx, o.find(q.Group), max(after, seen.acked), seen.end(), maxMessages, maxBytes)
+	page, err := s.readStream(ctx, st, max(after, seen.acked), seen.end(), maxMessages, maxBytes)
 	page.Acknowledged = min(max(page.Acknowledged, seen.acked), seen.end())
 	page.Last = max(page.Last, page.Acknowledged)
 	return page, err
