@@ -57,12 +57,31 @@ func (b *bare) run() {
 		if len(calls) == 0 && closed {
 			return
 		}
-		err := b.write(calls)
-		for _, c := range calls {
-			c.done <- err
+		for rest := calls; len(rest) > 0; {
+			n := fits(rest)
+			err := b.write(rest[:n])
+			for _, c := range rest[:n] {
+				c.done <- err
+			}
+			rest = rest[n:]
 		}
 		clear(calls)
 	}
+}
+
+// fits is how many of the calls go into one batch, at least one.
+func fits(calls []*bareCall) int {
+	const most = 4 << 20
+	size := 0
+	for i, c := range calls {
+		for j := range c.messages {
+			size += bareRecord + len(c.messages[j].Payload)
+		}
+		if size > most && i > 0 {
+			return i
+		}
+	}
+	return len(calls)
 }
 
 func (b *bare) write(calls []*bareCall) error {
