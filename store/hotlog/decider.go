@@ -217,7 +217,7 @@ func (d *decider) drain() (closed bool) {
 // some decides and writes the first of the calls, as many as one batch holds, and returns the others.
 func (d *decider) some(calls []*call) []*call {
 	limit := int(min(maxBatch, d.s.opts.SegmentBytes/4))
-	if err := d.s.fail.err(); err != nil {
+	if err := d.s.fail.Err(); err != nil {
 		d.refuse(calls, err)
 		return nil
 	}
@@ -274,7 +274,7 @@ func (d *decider) begin(bytes, records int) {
 	}
 	if err != nil {
 		if errors.Is(err, store.ErrFailed) {
-			d.s.fail.set(err)
+			d.s.fail.Set(err)
 		}
 		d.refuse(d.taken, err)
 		return
@@ -302,8 +302,8 @@ func (d *decider) write(log *wal.Batch) {
 		c.op.decide(b)
 	}
 	if err := d.s.log.Write(log, false); err != nil {
-		d.s.fail.set(err)
-		d.refuse(d.taken, d.s.fail.err())
+		d.s.fail.Set(err)
+		d.refuse(d.taken, d.s.fail.Err())
 		d.depart()
 		return
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 )
 
 // The file FORMAT names the layout of the directory, and holds what its names are hashed with. It is written before anything else, and read before
@@ -26,49 +26,6 @@ const (
 
 // ErrKey says that the directory was encrypted with another key, or not at all, or that it is and no key was given.
 var ErrKey = errors.New("hotlog: wrong key")
-
-// privateFS creates files with mode 0600 and directories with 0700.
-type privateFS struct{ vfs.FS }
-
-func (p privateFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return private(name)(p.FS.Create(name, c))
-}
-
-func (p privateFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return private(name)(p.FS.OpenReadWrite(name, c, opts...))
-}
-
-func (p privateFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return private(newname)(p.FS.ReuseForWrite(oldname, newname, c))
-}
-
-func (p privateFS) MkdirAll(dir string, _ os.FileMode) error { return p.FS.MkdirAll(dir, 0o700) }
-
-func (p privateFS) Lock(name string) (io.Closer, error) {
-	c, err := p.FS.Lock(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(name, 0o600); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}
-
-func (p privateFS) Unwrap() vfs.FS { return p.FS }
-
-// private changes the mode of a file just made. The directory is 0700 from the start, so that nobody can be faster.
-func private(name string) func(vfs.File, error) (vfs.File, error) {
-	return func(f vfs.File, err error) (vfs.File, error) {
-		if err != nil {
-			return nil, err
-		}
-		if err := os.Chmod(name, 0o600); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		return f, nil
-	}
-}
 
 // keys are what is derived from Options.Key, nil without one, and the directory's names.
 type keys struct {
@@ -157,15 +114,7 @@ func writeFormat(filesystem vfs.FS, dir, path string, secret []byte) error {
 	if err := filesystem.Rename(temporary, path); err != nil {
 		return err
 	}
-	return syncDir(filesystem, dir)
-}
-
-func syncDir(filesystem vfs.FS, dir string) error {
-	d, err := filesystem.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncDir(filesystem, dir)
 }
 
 // makeDir makes directories in parent, if they are not there, so that they survive a crash.
@@ -175,7 +124,7 @@ func makeDir(filesystem vfs.FS, parent string, names ...string) error {
 			return err
 		}
 	}
-	err := syncDir(filesystem, parent)
+	err := disk.SyncDir(filesystem, parent)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // the parent is somebody else's, who made the directory, too
 	}

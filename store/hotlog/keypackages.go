@@ -244,7 +244,7 @@ func (s *Store) TakeKeyPackage(ctx context.Context, owner store.Identity) (taken
 	now := s.opts.Clock().Unix()
 	found := false
 	err = s.changePool(ctx, s.names.hash('k', owner[:]), false, func(p *poolChange) error {
-		if err := s.fail.err(); err != nil { // the last-resort package changes nothing
+		if err := s.fail.Err(); err != nil { // the last-resort package changes nothing
 			return err
 		}
 		number, m, err := p.take(now)

@@ -13,6 +13,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 	"quicnprotochat/store/internal/hub"
 	"quicnprotochat/store/internal/wal"
 )
@@ -28,7 +29,7 @@ type Store struct {
 	opts  Options
 	share int // bytes of a call that go into one op
 	lock  *lsm.Lock
-	fail  *failure
+	fail  *disk.Failure
 	names *names
 	tree  *tree
 	log   *wal.Log
@@ -64,7 +65,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		opts:    o,
-		fail:    newFailure(o.Logger),
+		fail:    disk.NewFailure(o.Logger),
 		queue:   callQueue{kick: make(chan struct{}, 1)},
 		space:   space{fs: o.FS, dir: o.Dir, reserve: o.Reserve},
 		stopped: make(chan struct{}),
@@ -82,7 +83,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
-	s.fail.armed.Store(true)
+	s.fail.Arm()
 	go d.run()
 	go s.retirer.run()
 	s.ended.Go(func() {
@@ -119,7 +120,7 @@ func (s *Store) startGuarded() (*decider, error) {
 			if r := recover(); r != nil {
 				res = result{err: fmt.Errorf("store: open %s: %v", s.opts.Dir, r)}
 			} else if res.d == nil && res.err == nil {
-				res.err = s.fail.err()
+				res.err = s.fail.Err()
 			}
 			done <- res
 		}()
@@ -128,8 +129,8 @@ func (s *Store) startGuarded() (*decider, error) {
 	select {
 	case res := <-done:
 		return res.d, res.err
-	case <-s.fail.failed:
-		return nil, fmt.Errorf("store: open %s: %w", s.opts.Dir, s.fail.err())
+	case <-s.fail.Failed():
+		return nil, fmt.Errorf("store: open %s: %w", s.opts.Dir, s.fail.Err())
 	}
 }
 
@@ -191,7 +192,7 @@ func (w *watcher) Close() {
 }
 
 // Failed implements store.Store.
-func (s *Store) Failed() <-chan struct{} { return s.fail.failed }
+func (s *Store) Failed() <-chan struct{} { return s.fail.Failed() }
 
 // Close implements store.Store.
 func (s *Store) Close() error {
@@ -213,7 +214,7 @@ func (s *Store) Close() error {
 	}
 	<-s.stopped
 	s.ended.Wait()
-	if err := s.fail.err(); err != nil {
+	if err := s.fail.Err(); err != nil {
 		// The tree is left as it stands: pebble may hold locks that nobody will release, so closing it could block for ever. The process
 		// keeps the directory lock until it ends.
 		return errors.Join(err, s.log.Close())

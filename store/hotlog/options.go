@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 )
 
 // Options tune an engine. Only Dir must be given; the zero values of the rest are what a daemon wants.
@@ -63,7 +64,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.DefaultTTL, 30*24*time.Hour)
 	setDefault(&o.MaxTTL, 90*24*time.Hour)
 	if o.FS == nil {
-		o.FS = privateFS{vfs.Default}
+		o.FS = disk.Private(vfs.Default)
 	}
 	if o.SegmentBytes < minSegment || o.LogBytes < 0 || o.HotRecords < 0 || o.PayloadCache < 0 || o.Owners < 0 || o.DefaultTTL < 0 || o.MaxTTL < 0 {
 		return o, errors.Join(store.ErrInvalid, errors.New("an option is negative, or segments are too small"))

@@ -109,7 +109,7 @@ func (s *Store) PutRecord(ctx context.Context, key string, value []byte, version
 	}
 	if len(value) == 0 {
 		if b == nil {
-			return 0, s.fail.err()
+			return 0, s.fail.Err()
 		}
 		var c changes
 		c.delete(k)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
+
+	"quicnprotochat/store/internal/disk"
 )
 
 const (
@@ -54,7 +56,7 @@ func (s *Store) throttle() {
 	select {
 	case <-s.retirer.step:
 	case <-time.After(20 * time.Millisecond):
-	case <-s.fail.failed:
+	case <-s.fail.Failed():
 	}
 }
 
@@ -64,7 +66,7 @@ func (r *retirer) run() {
 		select {
 		case <-r.stop:
 			return
-		case <-r.s.fail.failed:
+		case <-r.s.fail.Failed():
 			return
 		case <-r.kick:
 		}
@@ -73,7 +75,7 @@ func (r *retirer) run() {
 			select {
 			case <-r.stop:
 				return
-			case <-time.After(retryPause):
+			case <-time.After(disk.RetryPause):
 			}
 		}
 	}
@@ -148,8 +150,8 @@ func (r *retirer) flush() error {
 	select {
 	case <-done:
 		return nil
-	case <-r.s.fail.failed:
-		return r.s.fail.err()
+	case <-r.s.fail.Failed():
+		return r.s.fail.Err()
 	}
 }
 

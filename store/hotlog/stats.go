@@ -24,7 +24,7 @@ func (s *Store) Stats() store.Stats {
 		Syncs:            c.syncs.Load(),
 		Watchers:         int(s.watchers.Load()),
 	}
-	if s.fail.err() != nil || !s.life.TryRLock() {
+	if s.fail.Err() != nil || !s.life.TryRLock() {
 		return stats // pebble may hold its locks for ever; or the store is being closed
 	}
 	defer s.life.RUnlock()

@@ -22,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 		return store.SweepResult{}, store.ErrClosed
 	}
 	defer s.life.RUnlock()
-	if err := s.fail.err(); err != nil {
+	if err := s.fail.Err(); err != nil {
 		return store.SweepResult{}, err
 	}
 	var result store.SweepResult

@@ -44,7 +44,7 @@ func (d *decider) depart() {
 	if y.under {
 		return
 	}
-	if err := d.s.fail.err(); err != nil {
+	if err := d.s.fail.Err(); err != nil {
 		d.refuse(y.waiting, err)
 		y.waiting = y.waiting[:0]
 		return
@@ -67,8 +67,8 @@ func (d *decider) land(err error) {
 	y := &d.sync
 	y.under = false
 	if err != nil {
-		d.s.fail.set(err)
-		d.refuse(y.calls, d.s.fail.err())
+		d.s.fail.Set(err)
+		d.refuse(y.calls, d.s.fail.Err())
 		y.calls = y.calls[:0]
 		d.depart()
 		return

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 )
 
 // tree is what left the log, and what is too seldom used to be kept in memory. It has no log of its own: ours says what changes, and keeps saying
@@ -18,9 +19,9 @@ type tree struct {
 	seal *sealer
 }
 
-func openTree(dir string, o *Options, fail *failure, seal *sealer) (*tree, error) {
+func openTree(dir string, o *Options, fail *disk.Failure, seal *sealer) (*tree, error) {
 	options := &lsm.Options{
-		FS:                          haltFS{o.FS, fail},
+		FS:                          disk.Halt(o.FS, fail),
 		Logger:                      fail,
 		DisableWAL:                  true,
 		FormatMajorVersion:          lsm.FormatNewest,
@@ -34,8 +35,8 @@ func openTree(dir string, o *Options, fail *failure, seal *sealer) (*tree, error
 		BytesPerSync:                512 << 10,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		EventListener: &lsm.EventListener{
-			BackgroundError: fail.background,
-			FlushEnd:        func(info lsm.FlushInfo) { fail.flushed(info.Err) },
+			BackgroundError: fail.Background,
+			FlushEnd:        func(info lsm.FlushInfo) { fail.Flushed(info.Err) },
 			DataCorruption:  func(info lsm.DataCorruptionInfo) { o.Logger.Error("store: corrupt data", "info", info.String()) },
 		},
 	}

@@ -70,7 +70,7 @@ var donePool = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // do hands o to the committer and waits. On an error the op's results must not be read.
 func (s *Store) do(ctx context.Context, o op) error {
-	if err := s.fail.err(); err != nil {
+	if err := s.fail.Err(); err != nil {
 		return err
 	}
 	r := &request{ctx: ctx, op: o, done: donePool.Get().(chan struct{})}
@@ -80,8 +80,8 @@ func (s *Store) do(ctx context.Context, o op) error {
 		return context.Cause(ctx)
 	case <-s.closing:
 		return store.ErrClosed
-	case <-s.fail.failed:
-		return s.fail.err()
+	case <-s.fail.Failed():
+		return s.fail.Err()
 	}
 	select {
 	case <-r.done:
@@ -90,9 +90,9 @@ func (s *Store) do(ctx context.Context, o op) error {
 	case <-ctx.Done():
 		r.abandon()
 		return context.Cause(ctx)
-	case <-s.fail.failed:
+	case <-s.fail.Failed():
 		r.abandon()
-		return s.fail.err()
+		return s.fail.Err()
 	case <-s.stopped:
 		select {
 		case <-r.done:
@@ -252,7 +252,7 @@ func (c *committer) commit() bool {
 func (c *committer) write(b *lsm.Batch, sync bool) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			c.s.fail.set(fmt.Errorf("write: %v", r))
+			c.s.fail.Set(fmt.Errorf("write: %v", r))
 			ok = false
 		}
 	}()
@@ -272,10 +272,10 @@ func (c *committer) write(b *lsm.Batch, sync bool) (ok bool) {
 		err = c.s.db.LogData(nil, mode)
 	}
 	if err == nil {
-		err = c.s.fail.err()
+		err = c.s.fail.Err()
 	}
 	if err != nil {
-		c.s.fail.set(err)
+		c.s.fail.Set(err)
 		return false
 	}
 	c.unsynced = !sync

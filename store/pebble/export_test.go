@@ -1,10 +1,14 @@
 package pebble
 
-import "testing"
+import (
+	"testing"
+
+	"quicnprotochat/store/internal/disk"
+)
 
 // SetMaxFailedFlushes makes a store give up sooner.
 func SetMaxFailedFlushes(t *testing.T, n int32) {
-	old := maxFailedFlushes
-	maxFailedFlushes = n
-	t.Cleanup(func() { maxFailedFlushes = old })
+	old := disk.MaxFailedFlushes
+	disk.MaxFailedFlushes = n
+	t.Cleanup(func() { disk.MaxFailedFlushes = old })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 	"quicnprotochat/store/internal/hub"
 )
 
@@ -53,7 +54,7 @@ func (o Options) withDefaults() Options {
 		o.Reserve = 64 << 20
 	}
 	if o.FS == nil {
-		o.FS = privateFS{vfs.Default}
+		o.FS = disk.Private(vfs.Default)
 	}
 	return o
 }
@@ -64,7 +65,7 @@ type Store struct {
 	dir  string
 	lock *lsm.Lock
 	db   *lsm.DB
-	fail *failure
+	fail *disk.Failure
 	hub  hub.Hub
 
 	views    views
@@ -85,7 +86,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		opts:     opts,
 		dir:      dir,
-		fail:     newFailure(opts.Logger),
+		fail:     disk.NewFailure(opts.Logger),
 		requests: make(chan *request, 256),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
@@ -100,7 +101,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
-	s.fail.armed.Store(true)
+	s.fail.Arm()
 	// The view is taken before the committer runs: what it stores itself it puts into its filters itself.
 	if v, err := s.views.acquire(); err == nil {
 		go func() {
@@ -128,7 +129,7 @@ func (s *Store) startGuarded() (*committer, error) {
 			if r := recover(); r != nil {
 				res = result{err: fmt.Errorf("store: open %s: %v", s.dir, r)}
 			} else if res.c == nil && res.err == nil {
-				res.err = s.fail.err()
+				res.err = s.fail.Err()
 			}
 			done <- res
 		}()
@@ -137,8 +138,8 @@ func (s *Store) startGuarded() (*committer, error) {
 	select {
 	case res := <-done:
 		return res.c, res.err
-	case <-s.fail.failed:
-		return nil, fmt.Errorf("store: open %s: %w", s.dir, s.fail.err())
+	case <-s.fail.Failed():
+		return nil, fmt.Errorf("store: open %s: %w", s.dir, s.fail.Err())
 	}
 }
 
@@ -177,9 +178,9 @@ func (s *Store) start() (c *committer, err error) {
 	return c, nil
 }
 
-func openTree(dir string, lock *lsm.Lock, opts Options, fail *failure) (*lsm.DB, error) {
+func openTree(dir string, lock *lsm.Lock, opts Options, fail *disk.Failure) (*lsm.DB, error) {
 	o := &lsm.Options{
-		FS:                          haltFS{opts.FS, fail},
+		FS:                          disk.Halt(opts.FS, fail),
 		Lock:                        lock,
 		Logger:                      fail,
 		FormatMajorVersion:          lsm.FormatNewest,
@@ -194,8 +195,8 @@ func openTree(dir string, lock *lsm.Lock, opts Options, fail *failure) (*lsm.DB,
 		WALBytesPerSync:             512 << 10,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		EventListener: &lsm.EventListener{
-			BackgroundError: fail.background,
-			FlushEnd:        func(info lsm.FlushInfo) { fail.flushed(info.Err) },
+			BackgroundError: fail.Background,
+			FlushEnd:        func(info lsm.FlushInfo) { fail.Flushed(info.Err) },
 			DataCorruption:  func(info lsm.DataCorruptionInfo) { opts.Logger.Error("store: corrupt data", "info", info.String()) },
 		},
 	}
@@ -216,7 +217,7 @@ func (s *Store) Watch(owner store.Identity) (store.Watcher, error) {
 }
 
 // Failed implements store.Store.
-func (s *Store) Failed() <-chan struct{} { return s.fail.failed }
+func (s *Store) Failed() <-chan struct{} { return s.fail.Failed() }
 
 // Close implements store.Store.
 func (s *Store) Close() error {
@@ -235,10 +236,10 @@ func (s *Store) Close() error {
 func (s *Store) shutDown() error {
 	select {
 	case <-s.stopped:
-	case <-s.fail.failed:
+	case <-s.fail.Failed():
 	}
 	s.views.close()
-	if err := s.fail.err(); err != nil {
+	if err := s.fail.Err(); err != nil {
 		// The tree is left as it stands: pebble may hold locks that nobody will release, so closing it could block for ever. The process
 		// keeps the directory lock until it ends.
 		return err

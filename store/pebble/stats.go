@@ -24,7 +24,7 @@ func (s *Store) Stats() store.Stats {
 		Syncs:            c.syncs.Load(),
 		Watchers:         s.hub.Len(),
 	}
-	if s.fail.err() != nil {
+	if s.fail.Err() != nil {
 		return stats // pebble may hold its locks for ever
 	}
 	if v, err := s.views.acquire(); err == nil {

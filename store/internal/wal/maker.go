@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/disk"
 )
 
 const (
@@ -101,7 +102,7 @@ func (m *maker) begin(s *segment) error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	return syncDir(m.o.FS, m.o.Dir)
+	return disk.SyncDir(m.o.FS, m.o.Dir)
 }
 
 // create makes a file of zeros.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/store/internal/disk"
 )
 
 // Corruption is a part of the log that could not be read though it was durable once.
@@ -57,7 +59,7 @@ func (r *reader) run() error {
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil && !noRoom(err) {
+	if err := disk.SyncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil && !noRoom(err) {
 		return err
 	}
 	numbers, err := r.list()

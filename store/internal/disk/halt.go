@@ -1,4 +1,4 @@
-package pebble
+package disk
 
 import (
 	"fmt"
@@ -9,17 +9,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// haltFS stands between pebble and the disk, because pebble ends the process, or panics in a way that cannot be recovered from, when it
-// cannot write its log or its manifest. Such an error never reaches it: haltFS records the failure, which answers all callers, and blocks
+// Halt stands between pebble and the disk, because pebble ends the process, or panics in a way that cannot be recovered from, when it
+// cannot write its log or its manifest. Such an error never reaches it: it records the failure, which answers all callers, and blocks
 // the goroutine for good. What is on disk stays as it was at that moment, and can be read. Errors with tables reach pebble, which tries
 // again; a pause here keeps it from trying without rest. While the store is being opened all errors are pebble's, which then returns most.
+func Halt(f vfs.FS, fail *Failure) vfs.FS { return haltFS{f, fail} }
+
 type haltFS struct {
 	vfs.FS
-	fail *failure
+	fail *Failure
 }
 
-// retryPause is how long a failed write to a table waits.
-const retryPause = 100 * time.Millisecond
+// RetryPause is how long a failed write to a table waits.
+const RetryPause = 100 * time.Millisecond
 
 // critical says whether pebble does not survive an error with the file: its logs, manifests and markers.
 func critical(name string) bool {
@@ -33,11 +35,11 @@ func (h haltFS) check(what, name string, err error) error {
 		return nil
 	}
 	if critical(name) && h.fail.armed.Load() {
-		h.fail.set(fmt.Errorf("%s %s: %w", what, name, err))
+		h.fail.Set(fmt.Errorf("%s %s: %w", what, name, err))
 		select {}
 	}
 	if h.fail.armed.Load() {
-		time.Sleep(retryPause)
+		time.Sleep(RetryPause)
 	}
 	return err
 }
