@@ -148,6 +148,7 @@ func TestTurns(t *testing.T) {
 		f.put(t, queueOf(c, ""), size(1))
 		f.listen(t, c, 0, 0)
 		defer f.end(c)
+		synctest.Wait() // all four are open: in which order their goroutines came to it is not decided
 		seen := map[string]int{}
 		for len(seen) < queues+1 {
 			s, group, _ := c.accept(t)
