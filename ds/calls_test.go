@@ -308,7 +308,7 @@ func (s *brokenStore) Enqueue(context.Context, []store.Message) ([]store.Result,
 	return nil, s.err
 }
 
-func (s *brokenStore) Queues(context.Context, store.Identity, string, int) ([]store.QueueStatus, bool, error) {
+func (s *brokenStore) Queues(context.Context, store.QueueID, int) ([]store.QueueStatus, bool, error) {
 	return nil, false, s.err
 }
 

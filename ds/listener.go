@@ -132,8 +132,9 @@ func (l *listener) end() {
 
 // wakeAll wakes every queue of the owner that holds something. If the store fails it returns when to try again.
 func (l *listener) wakeAll() <-chan time.Time {
-	for from, more := "", true; more; {
-		queues, m, err := l.s.store.Queues(l.ctx, l.owner, from, maxQueues)
+	from := store.QueueID{Owner: l.owner}
+	for more := true; more; {
+		queues, m, err := l.s.store.Queues(l.ctx, from, maxQueues)
 		if err != nil {
 			if l.ctx.Err() == nil {
 				l.s.log.Error("ds: listing queues", "err", err)
@@ -142,7 +143,7 @@ func (l *listener) wakeAll() <-chan time.Time {
 		}
 		for _, q := range queues {
 			l.wake(q.Group)
-			from = q.Group + "\x00"
+			from.Group = q.Group + "\x00"
 		}
 		more = m
 	}

@@ -58,13 +58,14 @@ func (c *server) Fetch(ctx context.Context, call schemas.DeliveryService_fetch) 
 // oldest reads queue after queue until a page is full.
 func (c *server) oldest(ctx context.Context) (payloads [][]byte, err error) {
 	left := maxPageBytes
-	for from, more := "", true; more && len(payloads) < maxFetch; {
+	from := store.QueueID{Owner: c.owner}
+	for more := true; more && len(payloads) < maxFetch; {
 		var queues []store.QueueStatus
-		if queues, more, err = c.s.store.Queues(ctx, c.owner, from, maxQueues); err != nil {
+		if queues, more, err = c.s.store.Queues(ctx, from, maxQueues); err != nil {
 			return nil, err
 		}
 		for _, q := range queues {
-			from = q.Group + "\x00"
+			from.Group = q.Group + "\x00"
 			page, err := c.s.store.Read(ctx, store.QueueID{Owner: c.owner, Group: q.Group}, 0, maxFetch-len(payloads), left)
 			if err != nil {
 				return nil, err
@@ -136,11 +137,11 @@ func (c *server) Queues(ctx context.Context, call schemas.DeliveryService_queues
 	if len(after) > store.MaxGroup {
 		return invalid("group id of %d bytes, at most %d allowed", len(after), store.MaxGroup)
 	}
-	from := ""
+	from := store.QueueID{Owner: c.owner}
 	if len(after) > 0 {
-		from = string(after) + "\x00"
+		from.Group = string(after) + "\x00"
 	}
-	found, more, err := c.s.store.Queues(ctx, c.owner, from, limit(args.Max(), maxQueues))
+	found, more, err := c.s.store.Queues(ctx, from, limit(args.Max(), maxQueues))
 	if err != nil {
 		return c.s.failure(err)
 	}

@@ -316,10 +316,10 @@ type failingLists struct {
 	left int
 }
 
-func (s *failingLists) Queues(ctx context.Context, id store.Identity, from string, n int) ([]store.QueueStatus, bool, error) {
+func (s *failingLists) Queues(ctx context.Context, from store.QueueID, n int) ([]store.QueueStatus, bool, error) {
 	if s.left > 0 {
 		s.left--
 		return nil, false, store.ErrCorrupt
 	}
-	return s.Store.Queues(ctx, id, from, n)
+	return s.Store.Queues(ctx, from, n)
 }

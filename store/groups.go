@@ -85,7 +85,8 @@ type Groups interface {
 
 	// Commit does all that c says if the group is in c.Epoch, and nothing else: what it says is there after a crash whole or not at all, and
 	// nothing of it is seen before it is durable. The Result is Stored with the commit's place in the log; or Duplicate, if this id was stored
-	// there before, whatever the epoch; or QuotaExceeded, if the log or a Welcome's queue is full. Errors: *EpochError, ErrNotMember, ErrNotFound (no such group), ErrInvalid (a Welcome to a
+	// there before, whatever the epoch; or QuotaExceeded, if the log or a Welcome's queue is full; or NoBlob, if a blob of a Welcome is not there. A
+	// Welcome that its queue holds or held already is left out. Errors: *EpochError, ErrNotMember, ErrNotFound (no such group), ErrInvalid (a Welcome to a
 	// shared queue, one to be removed who is no member), ErrQuota (one of Added is in too many groups, or the group would be too large),
 	// ErrTooLarge, ErrFull, ErrFailed, ErrClosed.
 	Commit(ctx context.Context, c Commit) (Result, error)

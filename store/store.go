@@ -34,6 +34,15 @@ type QueueID struct {
 	Shared bool
 }
 
+// Next is the name that follows q among its owner's: a queue that is not shared comes before the shared one of the same group id.
+func (q QueueID) Next() QueueID {
+	if !q.Shared {
+		q.Shared = true
+		return q
+	}
+	return QueueID{Owner: q.Owner, Group: q.Group + "\x00"}
+}
+
 // Message is one message for one queue that is not shared. Several messages of a call may share one Payload slice (1 to MaxPayload
 // bytes), which must not change until the call returns.
 type Message struct {
@@ -83,7 +92,7 @@ type Delivery struct {
 
 // Page is what one Read found.
 type Page struct {
-	// Messages are in ascending order of Seq, without a gap among those that are not acknowledged.
+	// Messages are in ascending order of Seq, without a gap but for what was acknowledged or has expired.
 	Messages []Delivery
 	// Acknowledged and Last are the queue's cursor and its highest sequence number at the time of the Read.
 	Acknowledged, Last uint64
@@ -137,7 +146,7 @@ type Watcher interface {
 
 // SweepResult says what a Sweep did.
 type SweepResult struct {
-	// Removed counts expired KeyPackages, their fingerprints, and buckets of message ids.
+	// Removed counts whatever the engine keeps with an end of its own: messages, KeyPackages and their fingerprints, blobs, message ids.
 	Removed int
 	// More says that the budget was used up first.
 	More bool
@@ -164,12 +173,12 @@ type Backup interface {
 	Drop(ctx context.Context, q QueueID) error
 }
 
-// Store is durable state behind the services. All methods may be called from any number of goroutines.
+// Messages are queues of messages: an inbox has one reader, as have the other queues that are not shared.
 //
 // Order: within one queue, sequence numbers are 1, 2, 3 ... in the order in which messages become readable, and a number is never
 // used a second time, neither after the queue was emptied nor after a crash. (A queue that was empty and unused for more than twice
 // IDRetention may be forgotten to make room for another; when it comes back its numbers go on above every one it had.)
-type Store interface {
+type Messages interface {
 	// Enqueue stores messages in order, and returns a result for each. When it returns, all that is stored or duplicate is
 	// on disk; concurrent callers share the wait. It is not atomic: each message stands alone. A message becomes readable only when it is
 	// on disk. A repeated id in a queue stores nothing and is answered with the first's Seq.
@@ -185,13 +194,16 @@ type Store interface {
 	// the messages are then delivered once more. Errors: ErrBeyondLast (nothing removed), ErrInvalid, ErrFailed, ErrClosed.
 	Acknowledge(ctx context.Context, cursors []Cursor) error
 
-	// Queues lists the owner's queues that hold something in byte order of group, from the first at or above from, at most max; more
-	// says that others follow. Errors: ErrInvalid, ErrClosed.
-	Queues(ctx context.Context, owner Identity, from string, max int) (queues []QueueStatus, more bool, err error)
+	// Queues lists the queues of from.Owner that hold something, in byte order of group and as Next says, from the first at or above from, at most
+	// max; more says that others follow. A queue all of whose messages have expired is listed until it was swept. Errors: ErrInvalid, ErrCorrupt, ErrClosed.
+	Queues(ctx context.Context, from QueueID, max int) (queues []QueueStatus, more bool, err error)
 
 	// Watch subscribes to hints about the owner's queues. Hints may be lost only across processes; subscribe first, then read.
 	Watch(owner Identity) (Watcher, error)
+}
 
+// KeyPackages are pools of what others need to add an identity to a group (RFC 9420 section 10).
+type KeyPackages interface {
 	// PutKeyPackages adds packages to the owner's pool, all or none, durable when it returns. A package whose fingerprint was put
 	// before, even if it was handed out since, changes nothing, until its NotAfter. Errors: ErrConflict, ErrQuota, ErrTooLarge,
 	// ErrInvalid, ErrFull, ErrFailed, ErrClosed.
@@ -204,6 +216,12 @@ type Store interface {
 
 	// CountKeyPackages describes the owner's pool. Errors: ErrClosed.
 	CountKeyPackages(ctx context.Context, owner Identity) (PoolStatus, error)
+}
+
+// Store is durable state behind the services. All methods may be called from any number of goroutines.
+type Store interface {
+	Messages
+	KeyPackages
 
 	// Sweep removes what has expired, at most budget things; call it again while More. Errors: ErrFailed, ErrClosed.
 	Sweep(ctx context.Context, budget int) (SweepResult, error)

@@ -78,7 +78,7 @@ func reads(t testing.TB, s *Store, q store.QueueID, first, last uint64) {
 			t.Fatalf("%x reads %d in place of %d", q.Owner[:4], d.Seq, first+uint64(i))
 		}
 	}
-	queues, _, err := s.Queues(t.Context(), q.Owner, q.Group, 1)
+	queues, _, err := s.Queues(t.Context(), q, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ func (q *loadQueue) check(t *testing.T, s *Store) {
 	if next != q.last+1 {
 		t.Errorf("queue ends at %d, want %d", next-1, q.last)
 	}
-	list, _, err := s.Queues(context.Background(), q.id.Owner, q.id.Group, 1)
+	list, _, err := s.Queues(context.Background(), q.id, 1)
 	want := store.QueueStatus{Group: q.id.Group, Acknowledged: q.acked, Last: q.last, Messages: q.last - q.acked, Bytes: bytes}
 	if err != nil || q.last > q.acked && (len(list) != 1 || list[0] != want) {
 		t.Errorf("listed as %+v, %v, want %+v", list, err, want)

@@ -1,6 +1,7 @@
 package hotlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,7 +220,7 @@ func (s *Store) message(e *entry) (header, []byte, error) {
 }
 
 // Queues implements store.Store.
-func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max int) (queues []store.QueueStatus, more bool, err error) {
+func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) (queues []store.QueueStatus, more bool, err error) {
 	if max < 1 {
 		return nil, false, fmt.Errorf("%w: at most %d queues asked for", store.ErrInvalid, max)
 	}
@@ -227,7 +228,7 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 		return nil, false, store.ErrClosed
 	}
 	defer s.life.RUnlock()
-	o, err := s.pin(objectKey{id: id})
+	o, err := s.pin(objectKey{id: from.Owner})
 	if err != nil {
 		return nil, false, err
 	}
@@ -236,7 +237,7 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 	o.mu.Lock()
 	o.all(func(st *stream) {
 		last := st.readable(durable)
-		if st.id.Group < from || st.acked == last {
+		if before(st.id.Group, false, &from) || st.acked == last {
 			return
 		}
 		queues = append(queues, store.QueueStatus{
@@ -244,21 +245,33 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 		})
 	})
 	o.mu.Unlock()
-	shared, err := s.sharedQueues(o, from)
+	shared, err := s.sharedQueues(o, &from)
 	if err != nil {
 		return nil, false, err
 	}
 	queues = append(queues, shared...)
 	slices.SortFunc(queues, func(a, b store.QueueStatus) int {
-		if a.Group == b.Group && b.Shared {
-			return -1
+		if c := strings.Compare(a.Group, b.Group); c != 0 {
+			return c
 		}
-		return strings.Compare(a.Group, b.Group)
+		return cmp.Compare(asInt(a.Shared), asInt(b.Shared))
 	})
 	if len(queues) > max {
 		return queues[:max], true, nil
 	}
 	return queues, false, nil
+}
+
+// before says whether a queue comes before from in the order of QueueID.Next.
+func before(group string, shared bool, from *store.QueueID) bool {
+	return group < from.Group || group == from.Group && from.Shared && !shared
+}
+
+func asInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // recordOf reads a message's own part of its record.

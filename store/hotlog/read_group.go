@@ -53,11 +53,11 @@ func (v *view) end() uint64 {
 }
 
 // sharedQueues are the groups that an owner has something to read in, from the first at or above from.
-func (s *Store) sharedQueues(owner *object, from string) (queues []store.QueueStatus, err error) {
+func (s *Store) sharedQueues(owner *object, from *store.QueueID) (queues []store.QueueStatus, err error) {
 	owner.mu.Lock()
 	groups := make([]string, 0, len(owner.groups))
 	for g := range owner.groups {
-		if g >= from {
+		if !before(g, true, from) {
 			groups = append(groups, g)
 		}
 	}

@@ -235,7 +235,7 @@ func (q *queue) acknowledge(seq uint64, now time.Time) {
 }
 
 // Queues implements store.Store.
-func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max int) ([]store.QueueStatus, bool, error) {
+func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) ([]store.QueueStatus, bool, error) {
 	if max < 1 {
 		return nil, false, fmt.Errorf("%w: at most %d queues asked for", store.ErrInvalid, max)
 	}
@@ -243,13 +243,16 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 		return nil, false, err
 	}
 	defer s.mu.Unlock()
-	o := s.owners[id]
+	if from.Shared {
+		from = from.Next()
+	}
+	o := s.owners[from.Owner]
 	if o == nil {
 		return nil, false, nil
 	}
 	var groups []string
 	for g, q := range o.queues {
-		if g >= from && q.acked < q.last {
+		if g >= from.Group && q.acked < q.last {
 			groups = append(groups, g)
 		}
 	}

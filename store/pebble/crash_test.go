@@ -249,7 +249,7 @@ func TestDurableBeforeVisible(t *testing.T) {
 	if p, err := s.Read(t.Context(), q, 0, 10, 100); err != nil || len(p.Messages) != 0 || p.Last != 0 {
 		t.Fatalf("readable before it is on disk: %+v, %v", p, err)
 	}
-	if queues, _, err := s.Queues(t.Context(), q.Owner, "", 10); err != nil || len(queues) != 0 {
+	if queues, _, err := s.Queues(t.Context(), store.QueueID{Owner: q.Owner}, 10); err != nil || len(queues) != 0 {
 		t.Fatalf("listed before it is on disk: %+v, %v", queues, err)
 	}
 	select {

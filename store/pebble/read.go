@@ -114,9 +114,12 @@ func (s *Store) Read(ctx context.Context, q store.QueueID, after uint64, maxMess
 }
 
 // Queues implements store.Store.
-func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max int) (queues []store.QueueStatus, more bool, err error) {
+func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) (queues []store.QueueStatus, more bool, err error) {
 	if max < 1 {
 		return nil, false, fmt.Errorf("%w: at most %d queues asked for", store.ErrInvalid, max)
+	}
+	if from.Shared { // there are none
+		from = from.Next()
 	}
 	v, err := s.views.acquire()
 	if err != nil {
@@ -124,8 +127,8 @@ func (s *Store) Queues(ctx context.Context, id store.Identity, from string, max 
 	}
 	defer s.views.release(v)
 	it, err := v.NewIter(&lsm.IterOptions{
-		LowerBound: appendHeadKey(nil, &store.QueueID{Owner: id, Group: from}),
-		UpperBound: ownerEnd(prefixHead, &id),
+		LowerBound: appendHeadKey(nil, &from),
+		UpperBound: ownerEnd(prefixHead, &from.Owner),
 	})
 	if err != nil {
 		return nil, false, readError(err)

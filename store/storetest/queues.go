@@ -147,7 +147,7 @@ func testAcknowledgeMuch(t *testing.T, e *engine) {
 	}
 	e.ack(inbox(1), total-1)
 	e.expect(inbox(1), total, total-1)
-	if q, _, err := e.Queues(t.Context(), owner(1), "", 10); err != nil || len(q) != 1 || q[0].Messages != 1 || q[0].Bytes != 8 {
+	if q, _, err := e.Queues(t.Context(), inbox(1), 10); err != nil || len(q) != 1 || q[0].Messages != 1 || q[0].Bytes != 8 {
 		t.Fatalf("%+v, %v", q, err)
 	}
 }
@@ -226,7 +226,7 @@ func testBadArguments(t *testing.T, e *engine) {
 			t.Errorf("%s: %v, want %v", name, c.err, c.want)
 		}
 	}
-	if _, _, err := e.Queues(ctx, owner(1), "", 0); !errors.Is(err, store.ErrInvalid) {
+	if _, _, err := e.Queues(ctx, inbox(1), 0); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("queues: %v", err)
 	}
 	e.expect(inbox(1), 1)

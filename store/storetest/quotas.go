@@ -111,7 +111,7 @@ func testQueues(t *testing.T, e *engine) {
 	e.ack(store.QueueID{Owner: owner(1), Group: "b"}, 1)
 	list := func(from string, max int) (names []string, more bool) {
 		t.Helper()
-		queues, more, err := e.Queues(t.Context(), owner(1), from, max)
+		queues, more, err := e.Queues(t.Context(), store.QueueID{Owner: owner(1), Group: from}, max)
 		if err != nil {
 			t.Fatal(err)
 		}
