@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 
 	"quicnprotochat/store"
@@ -13,7 +15,11 @@ import (
 // bareRecord is what the bare log stores for a message beside its payload: the bytes of owner, id and numbers.
 const bareRecord = 32 + 16 + 16
 
-// bare is the floor: a log that many callers share the wait for, and nothing else. It has no order, no duplicates, no reading.
+// bareAck is what it stores for an acknowledgement: a mark, owner and number.
+const bareAck = 8 + 32 + 8
+
+// bare is the floor: a log that many callers share the wait for, and nothing else. What a cycle must write it writes, a message that is waited for and
+// an acknowledgement that is not; it has no order, no duplicates, and what it reads is what it was given.
 type bare struct {
 	log *wal.Log
 
@@ -26,7 +32,15 @@ type bare struct {
 
 type bareCall struct {
 	messages []store.Message
+	cursors  []store.Cursor
 	done     chan error
+}
+
+func (c *bareCall) size() (bytes, records int) {
+	for i := range c.messages {
+		bytes += bareRecord + len(c.messages[i].Payload)
+	}
+	return bytes + len(c.cursors)*bareAck, len(c.messages) + len(c.cursors)
 }
 
 func openBare(dir string, fs wal.FS) (engine, error) {
@@ -61,7 +75,9 @@ func (b *bare) run() {
 			n := fits(rest)
 			err := b.write(rest[:n])
 			for _, c := range rest[:n] {
-				c.done <- err
+				if c.messages != nil {
+					c.done <- err
+				}
 			}
 			rest = rest[n:]
 		}
@@ -74,10 +90,8 @@ func fits(calls []*bareCall) int {
 	const most = 4 << 20
 	size := 0
 	for i, c := range calls {
-		for j := range c.messages {
-			size += bareRecord + len(c.messages[j].Payload)
-		}
-		if size > most && i > 0 {
+		n, _ := c.size()
+		if size += n; size > most && i > 0 {
 			return i
 		}
 	}
@@ -85,12 +99,10 @@ func fits(calls []*bareCall) int {
 }
 
 func (b *bare) write(calls []*bareCall) error {
-	size, count := 0, 0
+	size, count, sync := 0, 0, false
 	for _, c := range calls {
-		for i := range c.messages {
-			size += bareRecord + len(c.messages[i].Payload)
-			count++
-		}
+		n, records := c.size()
+		size, count, sync = size+n, count+records, sync || c.messages != nil
 	}
 	batch, err := b.log.Begin(size, count)
 	if err != nil {
@@ -104,8 +116,14 @@ func (b *bare) write(calls []*bareCall) error {
 			copy(record[32:], m.ID[:])
 			copy(record[bareRecord:], m.Payload)
 		}
+		for i := range c.cursors {
+			record, _ := batch.Record(bareAck)
+			copy(record, "acknow\x00\x00")
+			copy(record[8:], c.cursors[i].Queue.Owner[:])
+			binary.BigEndian.PutUint64(record[40:], c.cursors[i].Seq)
+		}
 	}
-	if err := b.log.Write(batch, true); err != nil {
+	if err := b.log.Write(batch, sync); err != nil {
 		return err
 	}
 	// A few segments are kept, as an engine would whose messages are all acknowledged.
@@ -115,25 +133,31 @@ func (b *bare) write(calls []*bareCall) error {
 	return nil
 }
 
-func (b *bare) Enqueue(_ context.Context, messages []store.Message) ([]store.Result, error) {
-	c := &bareCall{messages: messages, done: make(chan error, 1)}
+func (b *bare) submit(c *bareCall) {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
 	b.news.Signal()
 	b.mu.Unlock()
+}
+
+func (b *bare) Enqueue(_ context.Context, messages []store.Message) ([]store.Result, error) {
+	c := &bareCall{messages: messages, done: make(chan error, 1)}
+	b.submit(c)
 	if err := <-c.done; err != nil {
 		return nil, err
 	}
 	return make([]store.Result, len(messages)), nil
 }
 
-var errBare = errors.New("a bare log has no such thing")
-
+// Read is not called.
 func (b *bare) Read(context.Context, store.QueueID, uint64, int, int) (store.Page, error) {
-	return store.Page{}, errBare
+	return store.Page{}, errors.New("a bare log reads nothing")
 }
 
-func (b *bare) Acknowledge(context.Context, []store.Cursor) error { return errBare }
+func (b *bare) Acknowledge(_ context.Context, cursors []store.Cursor) error {
+	b.submit(&bareCall{cursors: slices.Clone(cursors)})
+	return nil
+}
 
 func (b *bare) Sweep(context.Context, int) (store.SweepResult, error) {
 	return store.SweepResult{}, nil

@@ -63,12 +63,13 @@ func (c *caller) cycle(ctx context.Context) error {
 		return err
 	}
 	c.waits = append(c.waits, float64(time.Since(start))/1e6)
-	if c.s.Engine == "bare" {
-		c.total.Add(uint64(len(results)))
-		return nil
-	}
 	for i, r := range results {
 		at := (first + i) % len(c.queues)
+		if c.s.Engine == "bare" {
+			c.seqs[at]++
+			c.cursors = append(c.cursors, store.Cursor{Queue: c.queues[at], Seq: c.seqs[at]})
+			continue
+		}
 		if r.Status != store.Stored || r.Seq != c.seqs[at]+1 {
 			return fmt.Errorf("message %d of queue %d: %+v", c.seqs[at]+1, at, r)
 		}

@@ -11,7 +11,7 @@ import (
 	"quicnprotochat/store/pebble"
 )
 
-// engine is the part of a store that a cycle needs. bare has only the first.
+// engine is the part of a store that a cycle needs. bare does not read.
 type engine interface {
 	Enqueue(ctx context.Context, messages []store.Message) ([]store.Result, error)
 	Read(ctx context.Context, q store.QueueID, after uint64, maxMessages, maxBytes int) (store.Page, error)

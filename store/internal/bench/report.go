@@ -123,7 +123,7 @@ func (b *bench) rows(w io.Writer, s settings, names []string) error {
 
 func (b *bench) cycles() error {
 	title := fmt.Sprintf("Cycles: durable enqueue of 256 bytes, read, acknowledge, over 100,000 recipients. Medians of %d runs of %v, engines in turn.\n"+
-		"The bare log only stores.", b.count, b.length)
+		"The bare log writes what a cycle must write, and does nothing else.", b.count, b.length)
 	return b.table(title, cycleHead, func(w io.Writer) error {
 		for _, perCall := range []int{1, 64} {
 			for _, n := range []int{1, 16, 256, 4096} {
