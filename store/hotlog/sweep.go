@@ -26,7 +26,7 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 		return store.SweepResult{}, err
 	}
 	var result store.SweepResult
-	for _, f := range append([]sweeper{s.sweepIDs, s.sweepHot, s.sweepCold}, s.sweepers...) {
+	for _, f := range append([]sweeper{s.sweepIDs, s.sweepCold, s.sweepHot}, s.sweepers...) {
 		if result.Removed >= budget {
 			result.More = true
 			return result, nil
