@@ -15,7 +15,7 @@ import (
 //	'o' object(16)                      -> floor of an owner's forgotten queues (8)
 //	'm' stream(16) seq(8)               -> message that left the log
 //	'd' bucket(4) id(16)                -> seq (8) of a message id that left the log, not sealed
-//	'x' hour(4) stream(16)              -> queue that has something to expire in that hour
+//	'x' hour(4) stream(16) seq(8)       -> queue that has something to expire in that hour
 //
 // Kinds 'A' to 'Z' other than L are free for the other parts of the engine; see doc.go.
 const (
@@ -97,12 +97,15 @@ func appendIDKey(b []byte, bucket uint32, id *name) []byte {
 	return append(b, id[:]...)
 }
 
-const expiryKeySize = 21
+const expiryKeySize = 29
 
-func appendExpiryKey(b []byte, hour uint32, stream *name) []byte {
+// appendExpiryKey is the key of a note that message seq of a stream, and what lies behind it, is to be looked at in an hour. Each move to the tree has
+// notes of its own, so that removing one, even in a replay, never removes what was noted later.
+func appendExpiryKey(b []byte, hour uint32, stream *name, seq uint64) []byte {
 	b = append(b, kindExpiry)
 	b = binary.BigEndian.AppendUint32(b, hour)
-	return append(b, stream[:]...)
+	b = append(b, stream[:]...)
+	return binary.BigEndian.AppendUint64(b, seq)
 }
 
 // above is the first key above every key that begins with prefix.

@@ -147,26 +147,66 @@ func (o *sweepOp) one(b *batch, st *stream) {
 	}
 }
 
+// expiryNote says that a queue has something to expire, from message seq on.
+type expiryNote struct {
+	key   []byte
+	queue store.QueueID
+	seq   uint64
+}
+
 // sweepCold moves the cursors of queues over what expired in the tree.
 func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bool, err error) {
-	type due struct {
-		key   []byte
-		queue store.QueueID
+	found, more, err := s.expiryNotes(min(budget, sweepStreams))
+	if err != nil || len(found) == 0 {
+		return 0, false, err
 	}
-	var found []due
+	var c changes
+	for i := range found {
+		d := &found[i]
+		r, err := s.sweepQueue(ctx, d, budget-removed)
+		if err != nil {
+			return removed, true, err
+		}
+		if removed += r.removed; removed >= budget {
+			more = true
+			break // the note of this queue stays
+		}
+		if r.moving {
+			continue
+		}
+		c.delete(d.key)
+		if r.next != 0 {
+			stream := s.names.stream(&d.queue)
+			key := appendExpiryKey(nil, hourOf(r.next), &stream, r.seq)
+			c.setSealed(s.tree, key, appendQueue(nil, &d.queue))
+		}
+	}
+	if len(c) == 0 { // all are of what is just being moved; the next sweep looks again
+		return removed, more && removed > 0, nil
+	}
+	return removed, more, s.do(ctx, &changeOp{c})
+}
+
+// expiryNotes are the notes of the hours up to now, at most n, and whether there are more.
+func (s *Store) expiryNotes(n int) (found []expiryNote, more bool, err error) {
 	hour := uint32(max(s.opts.Clock().UnixMilli(), 0) / msPerHour)
 	end := binary.BigEndian.AppendUint32([]byte{kindExpiry}, hour+1)
 	err = s.tree.scan([]byte{kindExpiry}, end, func(key, value []byte) (bool, error) {
-		if len(found) == min(budget, sweepStreams) {
+		if len(found) == n {
 			more = true
 			return false, nil
 		}
 		plain, err := s.tree.seal.open(key, value)
-		d := due{key: append([]byte(nil), key...)}
+		d := expiryNote{key: append([]byte(nil), key...)}
 		if err == nil {
 			r := reader{b: plain}
 			d.queue = r.queue()
 			err = r.err
+		}
+		if len(key) != expiryKeySize {
+			err = fmt.Errorf("%w: key of %d bytes", store.ErrCorrupt, len(key))
+		} else {
+			d.seq = binary.BigEndian.Uint64(key[expiryKeySize-8:])
 		}
 		if err != nil { // nothing can be found by it
 			s.opts.Logger.Error("store: corrupt note of what expires", "err", err)
@@ -174,65 +214,56 @@ func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bo
 		found = append(found, d)
 		return true, nil
 	})
-	if err != nil || len(found) == 0 {
-		return 0, more, err
-	}
-	var c changes
-	for _, d := range found {
-		n, next, err := s.sweepQueue(ctx, d.queue, budget-removed)
-		if err != nil {
-			return removed, true, err
-		}
-		if removed += n; removed >= budget {
-			more = true
-			break // the note of this queue stays
-		}
-		c.delete(d.key)
-		if next != 0 {
-			key := appendExpiryKey(nil, hourOf(next), (*name)(d.key[5:expiryKeySize]))
-			c.setSealed(s.tree, key, appendQueue(nil, &d.queue))
-		}
-	}
-	if len(c) > 0 {
-		err = s.do(ctx, &changeOp{c})
-	}
-	return removed, more, err
+	return found, more, err
 }
 
-// sweepQueue removes the expired messages at the head of a queue's part in the tree; next is when the first of those behind them expires, 0 for none.
-func (s *Store) sweepQueue(ctx context.Context, q store.QueueID, budget int) (removed int, next int64, err error) {
-	o, err := s.pin(keyOf(&q))
+// sweptQueue is what a look at one queue's part in the tree came to.
+type sweptQueue struct {
+	removed int
+	moving  bool   // the note is of messages that the log still has, too: it stays
+	seq     uint64 // of the first message that is left
+	next    int64  // when that is to be looked at, ms; 0 for never
+}
+
+// sweepQueue removes the expired messages at the head of a queue's part in the tree.
+func (s *Store) sweepQueue(ctx context.Context, d *expiryNote, budget int) (r sweptQueue, err error) {
+	o, err := s.pin(keyOf(&d.queue))
 	if err != nil {
-		return 0, 0, err
+		return r, err
 	}
 	defer o.unpin()
 	o.mu.Lock()
-	st := o.find(q.Group)
-	var acked, last uint64
+	st := o.find(d.queue.Group)
+	var acked, moved, last uint64
 	if st != nil {
-		acked, last = st.acked, st.cold
+		acked, moved, last = st.acked, st.cold, st.last
 	}
 	o.mu.Unlock()
-	if st == nil || last <= acked {
-		return 0, 0, nil
+	if d.seq > max(acked, moved) && d.seq <= last { // copied to the tree, and not yet taken from the log
+		r.moving = true
+		return r, nil
+	}
+	if st == nil || moved <= acked {
+		return r, nil
 	}
 	now, to := s.opts.Clock().UnixMilli(), acked
-	err = s.scanCold(&st.name, acked+1, last, func(seq uint64, m *cold, err error) (bool, error) {
-		if err != nil || seq != to+1 {
-			return false, nil // its reader is to be told
+	err = s.scanCold(&st.name, acked+1, moved, func(seq uint64, m *cold, err error) (bool, error) {
+		switch {
+		case err != nil || seq != to+1: // its reader is to be told, and may do so by the next hour
+			r.seq, r.next = to+1, now
+		case m.expires > now:
+			r.seq, r.next = seq, m.expires
+		default:
+			to = seq
+			r.removed++
+			return r.removed < budget, nil
 		}
-		if m.expires > now {
-			next = m.expires
-			return false, nil
-		}
-		to = seq
-		removed++
-		return removed < budget, nil
+		return false, nil
 	})
-	if err != nil || removed == 0 {
-		return 0, next, err
+	if err != nil || r.removed == 0 {
+		return r, err
 	}
-	return removed, next, s.acknowledge(ctx, []store.Cursor{{Queue: q, Seq: to}})
+	return r, s.acknowledge(ctx, []store.Cursor{{Queue: d.queue, Seq: to}})
 }
 
 // changeOp changes the tree, durably, and nothing else.
