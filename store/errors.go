@@ -15,7 +15,7 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrConflict says that a KeyPackage repeats the init key of another one.
 	ErrConflict = errors.New("store: init key already published")
-	// ErrExists says that there is such a group already.
+	// ErrExists says that there is such a group, or such a directory, already.
 	ErrExists = errors.New("store: exists already")
 	// ErrEpoch says that a commit was made in another epoch than the group is in; see EpochError.
 	ErrEpoch = errors.New("store: another epoch")

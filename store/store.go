@@ -165,7 +165,8 @@ type Stats struct {
 // Backup is the part of an engine that backs up and drops whole things.
 type Backup interface {
 	// Snapshot writes a copy of everything durable at one moment between call and return to dir, which must not exist, while all goes on. The
-	// copy can be opened as a store. Errors: ErrExists, ErrFull, ErrClosed.
+	// copy can be opened as a store of its own; a record's version of one says nothing to the other. When it fails nothing is left of the copy. Errors: ErrExists,
+	// ErrInvalid, ErrFull, ErrFailed, ErrClosed, the context's.
 	Snapshot(ctx context.Context, dir string) error
 
 	// Drop forgets what q holds: the queue's messages, or, if q is shared, the whole group with its log and members, whoever q.Owner is. Durable

@@ -43,6 +43,10 @@
 //     says all about the log, too, so that the group stays in memory until the tree has it.
 //   - Whatever expires has a function in Store.sweepers.
 //
+// # Snapshots
+//
+// A snapshot is what a crash would leave: a checkpoint of the tree, then the log as far as it is durable, while nothing is retired.
+//
 // # On disk
 //
 // The directory holds LOCK, FORMAT (version, and the secret that names are hashed with), log/ and tree/. With Options.Key the log is encrypted record by record, and

@@ -2,6 +2,7 @@ package hotlog
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type retirer struct {
 	late    atomic.Bool   // the log is much longer than it should be
 	step    chan struct{} // receives when the retirer has come a step further
 	taken   *segment      // what is being retired; kept when that has to be tried again
+	still   sync.Mutex    // held while a segment is retired, or a snapshot is made
 
 	segments, messages atomic.Uint64 // retired, moved
 }
@@ -83,6 +85,8 @@ func (r *retirer) run() {
 
 // retire retires the oldest segment.
 func (r *retirer) retire() error {
+	r.still.Lock()
+	defer r.still.Unlock()
 	number := r.s.log.Oldest()
 	if number >= r.s.log.Segment() {
 		return nil

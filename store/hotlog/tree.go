@@ -21,7 +21,7 @@ type tree struct {
 
 func openTree(dir string, o *Options, fail *disk.Failure, seal *sealer) (*tree, error) {
 	options := &lsm.Options{
-		FS:                          disk.Halt(o.FS, fail),
+		FS:                          disk.Halt(o.FS, dir, fail),
 		Logger:                      fail,
 		DisableWAL:                  true,
 		FormatMajorVersion:          lsm.FormatNewest,

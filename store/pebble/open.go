@@ -180,7 +180,7 @@ func (s *Store) start() (c *committer, err error) {
 
 func openTree(dir string, lock *lsm.Lock, opts Options, fail *disk.Failure) (*lsm.DB, error) {
 	o := &lsm.Options{
-		FS:                          disk.Halt(opts.FS, fail),
+		FS:                          disk.Halt(opts.FS, dir, fail),
 		Lock:                        lock,
 		Logger:                      fail,
 		FormatMajorVersion:          lsm.FormatNewest,

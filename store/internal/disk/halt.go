@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 // Halt stands between pebble and the disk, because pebble ends the process, or panics in a way that cannot be recovered from, when it
 // cannot write its log or its manifest. Such an error never reaches it: it records the failure, which answers all callers, and blocks
 // the goroutine for good. What is on disk stays as it was at that moment, and can be read. Errors with tables reach pebble, which tries
-// again; a pause here keeps it from trying without rest. While the store is being opened all errors are pebble's, which then returns most.
-func Halt(f vfs.FS, fail *Failure) vfs.FS { return haltFS{f, fail} }
+// again; a pause here keeps it from trying without rest. While the store is being opened all errors are pebble's, which then returns most, and so are those
+// of files that are not under dir, where pebble lives: a copy that cannot be made harms nobody.
+func Halt(f vfs.FS, dir string, fail *Failure) vfs.FS { return haltFS{f, f.PathJoin(dir), fail} }
 
 type haltFS struct {
 	vfs.FS
+	dir  string
 	fail *Failure
 }
 
@@ -31,8 +34,8 @@ func critical(name string) bool {
 
 // check returns err unless it is one that pebble must not see.
 func (h haltFS) check(what, name string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || !h.own(name) {
+		return err
 	}
 	if critical(name) && h.fail.armed.Load() {
 		h.fail.Set(fmt.Errorf("%s %s: %w", what, name, err))
@@ -44,8 +47,17 @@ func (h haltFS) check(what, name string, err error) error {
 	return err
 }
 
+// own says whether a file is pebble's.
+func (h haltFS) own(name string) bool {
+	rest, ok := strings.CutPrefix(h.FS.PathJoin(name), h.dir)
+	return ok && (rest == "" || os.IsPathSeparator(rest[0]))
+}
+
 // begin holds up new files after a failure.
-func (h haltFS) begin() {
+func (h haltFS) begin(name string) {
+	if !h.own(name) {
+		return
+	}
 	select {
 	case <-h.fail.failed:
 		select {}
@@ -54,13 +66,13 @@ func (h haltFS) begin() {
 }
 
 func (h haltFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	h.begin()
+	h.begin(name)
 	f, err := h.FS.Create(name, c)
 	return h.file(name, f, h.check("create", name, err))
 }
 
 func (h haltFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	h.begin()
+	h.begin(newname)
 	f, err := h.FS.ReuseForWrite(oldname, newname, c)
 	return h.file(newname, f, h.check("reuse", newname, err))
 }
@@ -71,7 +83,7 @@ func (h haltFS) Rename(oldname, newname string) error {
 
 // OpenDir is for syncing a directory, without which a new log or manifest may vanish.
 func (h haltFS) OpenDir(name string) (vfs.File, error) {
-	const as = "marker." // as critical as what stands in it
+	as := h.FS.PathJoin(name, "marker.") // as critical as what stands in it
 	f, err := h.FS.OpenDir(name)
 	return h.file(as, f, h.check("open directory", as, err))
 }
