@@ -236,9 +236,7 @@ func TestFailure(t *testing.T) {
 			if p, err := s.Read(t.Context(), q, 0, 10, 1000); err != nil || len(p.Messages) != 1 || p.Last != 1 {
 				t.Errorf("read after a failure: %+v, %v", p, err)
 			}
-			if err := s.Close(); !errors.Is(err, store.ErrFailed) {
-				t.Errorf("close: %v", err)
-			}
+			abandon(t, s)
 		})
 	}
 }
