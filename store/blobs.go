@@ -35,7 +35,7 @@ type BlobStatus struct {
 }
 
 // Blobs are large values that do not change, named by their content. A blob lives until Expires, which grows with the messages that hold
-// on to it, so it is there as long as any of them.
+// on to it, so it is there as long as any of them. One that is not complete waits for its next chunk for a day, and not longer than it was to live.
 type Blobs interface {
 	// PutChunk stores a chunk, durable when it returns; one that is there already changes nothing. With the last one the whole is checked, and given up
 	// if it has another hash. Errors: ErrHash, ErrInvalid (size or index do not fit), ErrQuota (the owner's blobs), ErrFull, ErrFailed, ErrClosed.

@@ -3,6 +3,7 @@ package hotlog
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"quicnprotochat/store"
 )
@@ -46,8 +47,12 @@ func (s *Store) Append(ctx context.Context, posts []store.Post) ([]store.Result,
 }
 
 func (s *Store) append(ctx context.Context, posts []store.Post, results []store.Result) error {
+	missing, err := s.holdAll(ctx, len(posts), func(i int) ([]store.BlobID, time.Time) { return posts[i].Blobs, posts[i].Expires })
+	if err != nil {
+		return err
+	}
 	for {
-		o := &appendOp{posts: posts, results: results}
+		o := &appendOp{posts: posts, results: results, missing: missing}
 		err := o.prepare(s)
 		if err == nil {
 			err = s.do(ctx, o)
@@ -68,6 +73,7 @@ func (s *Store) append(ctx context.Context, posts []store.Post, results []store.
 type appendOp struct {
 	posts   []store.Post
 	results []store.Result
+	missing []bool // as in enqueueOp
 	targets []target
 	bytes   int
 	epoch   uint64 // of the ids, when they were looked up
@@ -85,7 +91,7 @@ func (o *appendOp) prepare(s *Store) error {
 		if err != nil {
 			return err
 		}
-		o.targets = append(o.targets, target{object: object})
+		o.targets = append(o.targets, target{object: object, noBlob: o.missing != nil && o.missing[i]})
 		if err := s.aim(&o.targets[i], &store.QueueID{Group: p.Group, Shared: true}, &p.ID); err != nil {
 			return err
 		}
@@ -130,7 +136,7 @@ func (b *batch) post(p *store.Post, t *target) store.Result {
 		return store.Result{Status: store.NotMember}
 	case p.Current && p.Epoch != g.epoch:
 		return store.Result{Status: store.WrongEpoch}
-	case len(p.Blobs) > 0: // this engine holds none
+	case t.noBlob:
 		return store.Result{Status: store.NoBlob}
 	case !b.fits(g.log, len(p.Payload)):
 		c.quota.Add(1)

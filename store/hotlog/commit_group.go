@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"quicnprotochat/store"
 )
@@ -40,8 +42,12 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error
 		return store.Result{}, store.ErrClosed
 	}
 	defer s.life.RUnlock()
+	missing, err := s.holdAll(ctx, len(c.Welcomes), func(i int) ([]store.BlobID, time.Time) { return c.Welcomes[i].Blobs, c.Welcomes[i].Expires })
+	if err != nil {
+		return store.Result{}, err
+	}
 	for {
-		o := &commitOp{c: &c}
+		o := &commitOp{c: &c, noBlob: slices.Contains(missing, true)}
 		err := o.prepare(s)
 		if err == nil {
 			err = s.do(ctx, o)
@@ -61,19 +67,13 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error
 	}
 }
 
-// change is what a commit does with one identity.
-type change struct {
-	owner  *object
-	added  bool
-	former bool // it was removed before, and what it did not read is gone: what is left of it goes too
-}
-
 // commitOp does a commit.
 type commitOp struct {
 	c        *store.Commit
 	target   target // the group
 	changes  []change
 	added    map[store.Identity]bool
+	noBlob   bool // a blob of a Welcome is not there
 	welcomes []target
 	tree     changes // that were made before: the GroupInfo
 	bytes    int
@@ -206,6 +206,10 @@ func (o *commitOp) decide(b *batch) {
 	if o.err = o.check(b, g); o.err != nil {
 		return
 	}
+	if o.noBlob {
+		o.result = store.Result{Status: store.NoBlob}
+		return
+	}
 	parts, ok := o.messages(b, g)
 	if !ok {
 		b.s.counters.quota.Add(1)
@@ -264,39 +268,6 @@ func (o *commitOp) do(b *batch, g *group, parts []part) {
 	b.change(o.tree)
 	b.s.counters.stored.Add(uint64(len(parts) - 1))
 	o.result = store.Result{Status: store.Stored, Seq: seq}
-}
-
-// apply adds or removes a member by the commit seq. The lock of the group is held.
-func (what *change) apply(c *changes, b *batch, o *object, seq, durable uint64) {
-	g, owner := o.group, what.owner
-	m := g.readers[owner.key.id]
-	switch {
-	case what.former:
-		if m != nil && m.until != 0 && m.until <= g.log.acked {
-			g.drop(m)
-			owner.leave(g.id)
-			b.s.dropReader(c, o, owner, g)
-		}
-		return
-	case what.added:
-		next := view{joined: seq, acked: seq, batch: b.number}
-		if m == nil || m.until != 0 {
-			g.members++
-		}
-		if m == nil {
-			m = &member{id: owner.key.id, view: next}
-			g.add(m)
-		} else {
-			m.become(next, durable)
-		}
-	default:
-		m.become(view{joined: m.joined, acked: m.acked, until: seq, batch: b.number}, durable)
-		g.members--
-	}
-	g.audience = nil
-	g.moved(m)
-	owner.join(g.id, m.until == 0)
-	b.s.saveReader(c, o, owner, g, m)
 }
 
 // notify tells all members, those who were removed, and those who got a Welcome.

@@ -41,6 +41,7 @@
 //   - A log with many readers is a stream of a QueueID with Shared set, in the object of its group; its cursor is how far it was trimmed, by an ackOp. Members,
 //     their cursors, the epoch and the GroupInfo are values of the tree (groups.go), which an acknowledgement changes without waiting for the disk: its record
 //     says all about the log, too, so that the group stays in memory until the tree has it.
+//   - Blobs are values of the tree alone, a chunk a change of it. What names one makes it live long enough before it is stored itself.
 //   - Whatever expires has a function in Store.sweepers.
 //
 // # Snapshots

@@ -42,10 +42,14 @@ func (s *Store) Enqueue(ctx context.Context, messages []store.Message) ([]store.
 var enqueuePool = sync.Pool{New: func() any { return new(enqueueOp) }}
 
 func (s *Store) enqueue(ctx context.Context, messages []store.Message, results []store.Result) error {
+	missing, err := s.holdAll(ctx, len(messages), func(i int) ([]store.BlobID, time.Time) { return messages[i].Blobs, messages[i].Expires })
+	if err != nil {
+		return err
+	}
 	o := enqueuePool.Get().(*enqueueOp)
 	defer enqueuePool.Put(o)
 	for o.stale = true; o.stale; {
-		o.messages, o.results = messages, results
+		o.messages, o.results, o.missing = messages, results, missing
 		err := o.prepare(s)
 		if err == nil {
 			err = s.do(ctx, o)
@@ -78,12 +82,14 @@ type target struct {
 	name   name    // of the stream
 	id     name    // of the message id in it
 	known  uint64  // seq under which the tree has the id; 0 for none
+	noBlob bool    // a blob of the message is not there
 }
 
 // enqueueOp stores messages.
 type enqueueOp struct {
 	messages []store.Message
 	results  []store.Result
+	missing  []bool // which of them lack a blob; nil if none has any
 	targets  []target
 	bytes    int
 	records  int
@@ -102,7 +108,7 @@ func (o *enqueueOp) prepare(s *Store) error {
 	now := s.opts.Clock()
 	for i := range o.messages {
 		m := &o.messages[i]
-		t := target{}
+		t := target{noBlob: o.missing != nil && o.missing[i]}
 		var err error
 		if t.object, err = s.pin(objectKey{id: m.Queue.Owner}); err != nil {
 			return err
@@ -132,7 +138,7 @@ func (o *enqueueOp) release() {
 	}
 	clear(o.targets)
 	o.targets = o.targets[:0]
-	o.messages, o.results = nil, nil
+	o.messages, o.results, o.missing = nil, nil, nil
 }
 
 func (o *enqueueOp) decide(b *batch) {
@@ -158,6 +164,9 @@ func (b *batch) enqueue(m *store.Message, t *target) store.Result {
 	if seq := b.duplicate(st, t); seq != 0 {
 		c.duplicates.Add(1)
 		return store.Result{Status: store.Duplicate, Seq: seq}
+	}
+	if t.noBlob {
+		return store.Result{Status: store.NoBlob}
 	}
 	if st != nil && !b.fits(st, len(m.Payload)) {
 		c.quota.Add(1)

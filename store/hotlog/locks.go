@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// locks are locks of keys of the tree, several keys to a lock. They are held by callers, across reads and ops; nobody takes two. The zero value
+// locks are locks of keys of the tree, several keys to a lock. They are held by callers, across reads and ops; nobody takes two of one set. The zero value
 // works once it has a seed.
 type locks struct {
 	seed    maphash.Seed

@@ -44,6 +44,7 @@ type Store struct {
 	counters counters
 	sweepers []sweeper
 	locks    locks
+	owners   locks // of what owners hold; taken after one of locks
 
 	queue   callQueue
 	space   space
@@ -71,6 +72,7 @@ func Open(o Options) (*Store, error) {
 		stopped: make(chan struct{}),
 		stop:    make(chan struct{}),
 		locks:   locks{seed: maphash.MakeSeed()},
+		owners:  locks{seed: maphash.MakeSeed()},
 		share:   int(min(share, o.SegmentBytes/10)),
 	}
 	if err := makeDir(o.FS, o.FS.PathDir(o.Dir), o.FS.PathBase(o.Dir)); err != nil {
@@ -145,7 +147,7 @@ func (s *Store) start() (*decider, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s.names = keys.names
-	s.sweepers = []sweeper{s.sweepKeyPackages}
+	s.sweepers = []sweeper{s.sweepKeyPackages, s.sweepBlobs}
 	s.objects = newObjects(s.names, o.Owners)
 	if s.tree, err = openTree(o.FS.PathJoin(o.Dir, treeDir), o, s.fail, keys.tree); err != nil {
 		return nil, err
