@@ -21,9 +21,6 @@ const (
 	kindBlobEnd = 'X'
 )
 
-// maxChunks is how many chunks the largest blob has.
-const maxChunks = store.MaxBlob / store.ChunkSize
-
 // blobMeta is what is known of a blob.
 type blobMeta struct {
 	id       store.BlobID
@@ -81,9 +78,6 @@ func (m *blobMeta) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, m.note)
 	return append(b, m.received...)
 }
-
-// maxBlobMeta is the size of the largest.
-const maxBlobMeta = 1 + 32 + 16 + binary.MaxVarintLen64 + 2*timeSize + 4 + maxChunks/8
 
 func decodeBlobMeta(b []byte) (m blobMeta, err error) {
 	r := reader{b: b}
