@@ -185,7 +185,7 @@ func (s *Store) report(report wal.Report) {
 func (s *Store) firstSegment() (first uint64, redo bool, err error) {
 	value, err := s.tree.getRaw([]byte{kindFirst})
 	if err != nil || value == nil {
-		return 0, false, err
+		return 1, false, err // none was retired, so none may be missing
 	}
 	if len(value) != firstSize {
 		return 0, false, fmt.Errorf("%w: first segment in %d bytes", store.ErrCorrupt, len(value))

@@ -101,7 +101,9 @@ func (r *reader) run() error {
 			return err
 		}
 	}
-	if len(live) > 0 && r.first > 0 && live[0].number > r.first {
+	if len(live) == 0 && r.first > 1 {
+		r.corrupt(r.first, 0, "all segments are missing")
+	} else if len(live) > 0 && r.first > 0 && live[0].number > r.first {
 		r.corrupt(r.first, 0, fmt.Sprintf("segments up to %d are missing", live[0].number-1))
 	}
 	r.report.Segments = len(live)
