@@ -17,6 +17,11 @@ func abandon(t *testing.T, s *Store) {
 	if err := s.Close(); !errors.Is(err, store.ErrFailed) {
 		t.Errorf("closing a store that has failed: %v", err)
 	}
+	abandonTree(t, s)
+}
+
+func abandonTree(t *testing.T, s *Store) {
+	t.Helper()
 	if err := errors.Join(s.tree.db.Close(), s.lock.Close()); err != nil {
 		t.Error(err)
 	}
