@@ -19,7 +19,7 @@ type pool struct {
 
 func expired(notAfter, now time.Time) bool { return notAfter.Unix() <= now.Unix() }
 
-// PutKeyPackages implements store.Store.
+// PutKeyPackages implements store.KeyPackages.
 func (s *Store) PutKeyPackages(ctx context.Context, id store.Identity, packages []store.KeyPackage) error {
 	if err := store.CheckKeyPackages(packages); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s *Store) PutKeyPackages(ctx context.Context, id store.Identity, packages 
 	}
 	defer s.mu.Unlock()
 	p := &s.owner(id).pool
-	add, err := p.check(packages, s.quota.KeyPackages)
+	add, err := p.check(packages, s.opts.Quota.KeyPackages)
 	if err != nil {
 		return err
 	}
@@ -74,14 +74,14 @@ func (p *pool) check(packages []store.KeyPackage, limit int) (add []store.KeyPac
 	return add, nil
 }
 
-// TakeKeyPackage implements store.Store.
+// TakeKeyPackage implements store.KeyPackages.
 func (s *Store) TakeKeyPackage(ctx context.Context, id store.Identity) (store.KeyPackage, error) {
 	if err := s.enter(ctx); err != nil {
 		return store.KeyPackage{}, err
 	}
 	defer s.mu.Unlock()
 	p := &s.owner(id).pool
-	now := s.clock()
+	now := s.opts.Clock()
 	for len(p.singles) > 0 {
 		k := p.singles[0]
 		p.singles = slices.Delete(p.singles, 0, 1)
@@ -98,14 +98,14 @@ func (s *Store) TakeKeyPackage(ctx context.Context, id store.Identity) (store.Ke
 	return k, nil
 }
 
-// CountKeyPackages implements store.Store.
+// CountKeyPackages implements store.KeyPackages.
 func (s *Store) CountKeyPackages(ctx context.Context, id store.Identity) (store.PoolStatus, error) {
 	if err := s.enter(ctx); err != nil {
 		return store.PoolStatus{}, err
 	}
 	defer s.mu.Unlock()
 	p := &s.owner(id).pool
-	now := s.clock()
+	now := s.opts.Clock()
 	status := store.PoolStatus{LastResort: p.lastResort != nil && !expired(p.lastResort.NotAfter, now)}
 	for _, k := range p.singles {
 		if !expired(k.NotAfter, now) {
@@ -113,41 +113,6 @@ func (s *Store) CountKeyPackages(ctx context.Context, id store.Identity) (store.
 		}
 	}
 	return status, nil
-}
-
-// Sweep implements store.Store.
-func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error) {
-	if budget < 1 {
-		return store.SweepResult{}, fmt.Errorf("%w: a budget of %d", store.ErrInvalid, budget)
-	}
-	if err := s.enter(ctx); err != nil {
-		return store.SweepResult{}, err
-	}
-	defer s.mu.Unlock()
-	now := s.clock()
-	r := store.SweepResult{}
-	for _, o := range s.owners {
-		for fingerprint, notAfter := range o.pool.known {
-			if !expired(notAfter, now) {
-				continue
-			}
-			if r.Removed >= budget {
-				r.More = true
-				return r, nil
-			}
-			delete(o.pool.known, fingerprint)
-			r.Removed++
-		}
-		o.pool.dropExpired(now)
-		for _, q := range o.queues {
-			for id, state := range q.ids {
-				if state.seq <= q.acked && !now.Before(state.until) {
-					delete(q.ids, id)
-				}
-			}
-		}
-	}
-	return r, nil
 }
 
 // dropExpired removes the packages and init keys whose time is over.
