@@ -7,7 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
-	"quicnprotochat/store"
 	"quicnprotochat/store/hotlog"
 	"quicnprotochat/store/storetest"
 )
@@ -29,13 +28,13 @@ func TestConformance(t *testing.T) {
 				t.Skip("the encrypted store is left out of short runs, which are for the race detector")
 			}
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-			storetest.Run(t, func(t *testing.T, c storetest.Config) storetest.Opened {
+			storetest.Run(t, func(t *testing.T, c storetest.Config) storetest.Opened[*hotlog.Store] {
 				o := hotlog.Options{
 					Dir: "/store", FS: vfs.NewMem(), Key: key, Quota: c.Quota, Clock: c.Clock,
 					SegmentBytes: 8 << 20, LogBytes: 16 << 20, HotRecords: 2000, Owners: 64, PayloadCache: 1 << 20, TreeCache: 1 << 20,
 				}
 				s := open(t, o)
-				return storetest.Opened{Store: s, Restart: func() store.Store {
+				return storetest.Opened[*hotlog.Store]{Store: s, Restart: func() *hotlog.Store {
 					if err := s.Close(); err != nil {
 						t.Fatal(err)
 					}

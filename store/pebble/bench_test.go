@@ -9,7 +9,7 @@ import (
 )
 
 func Benchmark(b *testing.B) {
-	storetest.Bench(b, func(b *testing.B) store.Store {
+	storetest.Bench(b, func(b *testing.B) storetest.Basic {
 		s, err := pebble.Open(b.TempDir(), pebble.Options{Quota: store.Quota{Messages: 1 << 40, Bytes: 1 << 50}})
 		if err != nil {
 			b.Fatal(err)

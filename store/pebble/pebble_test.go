@@ -6,7 +6,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
-	"quicnprotochat/store"
 	"quicnprotochat/store/pebble"
 	"quicnprotochat/store/storetest"
 )
@@ -31,10 +30,10 @@ func open(t *testing.T, dir string, o pebble.Options) *pebble.Store {
 
 func TestConformance(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	storetest.Run(t, func(t *testing.T, c storetest.Config) storetest.Opened {
+	storetest.RunBasic(t, func(t *testing.T, c storetest.Config) storetest.Opened[*pebble.Store] {
 		o := pebble.Options{Quota: c.Quota, Clock: c.Clock, FS: vfs.NewMem()}
 		s := open(t, "store", o)
-		return storetest.Opened{Store: s, Restart: func() store.Store {
+		return storetest.Opened[*pebble.Store]{Store: s, Restart: func() *pebble.Store {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 
 // Bench measures 256-byte messages, at 1, 16 and 256 callers with a queue each: enqueue alone, and the whole cycle of enqueue, read and
 // acknowledge. An operation is one message.
-func Bench(b *testing.B, open func(b *testing.B) store.Store) {
+func Bench(b *testing.B, open func(b *testing.B) Basic) {
 	for _, kind := range []struct {
 		name  string
 		batch int
@@ -29,7 +29,7 @@ func Bench(b *testing.B, open func(b *testing.B) store.Store) {
 	}
 }
 
-func bench(b *testing.B, s store.Store, callers, batch int, cycle bool) {
+func bench(b *testing.B, s Basic, callers, batch int, cycle bool) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	b.ResetTimer()
@@ -58,7 +58,7 @@ func bench(b *testing.B, s store.Store, callers, batch int, cycle bool) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
-func once(s store.Store, q store.QueueID, messages []store.Message, cycle bool) error {
+func once(s Basic, q store.QueueID, messages []store.Message, cycle bool) error {
 	ctx := context.Background()
 	r, err := s.Enqueue(ctx, messages)
 	if err != nil || !cycle {

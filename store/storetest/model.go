@@ -24,7 +24,7 @@ func testModel(t *testing.T, e *engine) {
 		run := &engine{T: t, open: e.open, now: e.now}
 		o := run.open(t, Config{Quota: store.Quota{Messages: 12}, Clock: run.clock})
 		run.opened = opened{o.Store, o.Restart}
-		defer func() { _ = run.Store.Close() }()
+		defer func() { _ = run.Engine.Close() }()
 		queues := map[store.QueueID]*modelQueue{}
 		for g := range 3 {
 			queues[store.QueueID{Owner: owner(1), Group: fmt.Sprint(g)}] = &modelQueue{seqs: map[int]uint64{}}
@@ -61,7 +61,7 @@ func testModel(t *testing.T, e *engine) {
 			},
 			"restart": func(r *rapid.T) {
 				if run.restart != nil && rapid.IntRange(0, 9).Draw(r, "really") == 0 {
-					run.Store = run.restart()
+					run.Engine = run.restart()
 				}
 			},
 			"": func(r *rapid.T) {

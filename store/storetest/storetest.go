@@ -12,71 +12,51 @@ import (
 	"quicnprotochat/store"
 )
 
-// Config is what a test asks of an engine.
-type Config struct {
-	Quota store.Quota
-	Clock func() time.Time
-}
-
-// Opened is a new, empty engine. The suite closes it.
-type Opened struct {
-	Store store.Store
-	// Restart closes the store and opens what is on disk; nil for an engine that keeps nothing.
-	Restart func() store.Store
-}
-
-// Run runs the suite. open is called once a test or more.
-func Run(t *testing.T, open func(t *testing.T, c Config) Opened) {
-	for _, test := range []struct {
-		name string
-		f    func(t *testing.T, e *engine)
-	}{
-		{"order", testOrder},
-		{"visible only when stored", testConcurrentReaders},
-		{"duplicates", testDuplicates},
-		{"duplicates in flight", testDuplicatesInFlight},
-		{"duplicates in time", testDuplicatesInTime},
-		{"restart", testRestart},
-		{"acknowledge", testAcknowledge},
-		{"acknowledge much", testAcknowledgeMuch},
-		{"limits of read", testReadLimits},
-		{"large payloads", testLarge},
-		{"bad arguments", testBadArguments},
-		{"quota", testQuota},
-		{"quota race", testQuotaRace},
-		{"queues of an owner", testQueueQuota},
-		{"list of queues", testQueues},
-		{"many queues", testManyQueues},
-		{"groups are apart", testGroupsApart},
-		{"hints", testHints},
-		{"hints of many groups", testHintsOverflow},
-		{"key packages", testKeyPackages},
-		{"key packages once", testTakeOnce},
-		{"key packages expire", testKeyPackagesExpire},
-		{"last resort", testLastResort},
-		{"key package conflicts", testKeyPackageConflicts},
-		{"close", testClose},
-		{"contexts", testContext},
-		{"against a model", testModel},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			test.f(t, &engine{T: t, open: open, now: time.Unix(1_750_000_000, 0)})
-		})
-	}
+// basicTests are of messages and KeyPackages.
+var basicTests = []test{
+	{"order", testOrder},
+	{"visible only when stored", testConcurrentReaders},
+	{"duplicates", testDuplicates},
+	{"duplicates in flight", testDuplicatesInFlight},
+	{"duplicates in time", testDuplicatesInTime},
+	{"restart", testRestart},
+	{"acknowledge", testAcknowledge},
+	{"acknowledge much", testAcknowledgeMuch},
+	{"limits of read", testReadLimits},
+	{"large payloads", testLarge},
+	{"bad arguments", testBadArguments},
+	{"quota", testQuota},
+	{"quota race", testQuotaRace},
+	{"queues of an owner", testQueueQuota},
+	{"list of queues", testQueues},
+	{"many queues", testManyQueues},
+	{"groups are apart", testGroupsApart},
+	{"hints", testHints},
+	{"hints of many groups", testHintsOverflow},
+	{"key packages", testKeyPackages},
+	{"key packages once", testTakeOnce},
+	{"key packages expire", testKeyPackagesExpire},
+	{"last resort", testLastResort},
+	{"key package conflicts", testKeyPackageConflicts},
+	{"close", testClose},
+	{"contexts", testContext},
+	{"against a model", testModel},
 }
 
 // engine is a test's access to the engine under test, with a clock that it moves.
 type engine struct {
 	*testing.T
-	open func(t *testing.T, c Config) Opened
+	open Open[Engine]
 	opened
-	mu  sync.Mutex
-	now time.Time
+	copyOf func(dir string) Engine
+	newDir func() string
+	mu     sync.Mutex
+	now    time.Time
 }
 
 type opened struct {
-	store.Store
-	restart func() store.Store
+	Engine
+	restart func() Engine
 }
 
 func (e *engine) clock() time.Time {
@@ -95,7 +75,8 @@ func (e *engine) start(q store.Quota) {
 	e.Helper()
 	o := e.open(e.T, Config{Quota: q, Clock: e.clock})
 	e.opened = opened{o.Store, o.Restart}
-	e.Cleanup(func() { _ = e.Store.Close() })
+	e.copyOf, e.newDir = o.Copy, o.Dir
+	e.Cleanup(func() { _ = e.Engine.Close() })
 }
 
 // again restarts the engine if it keeps anything, and says whether it did.
@@ -104,7 +85,7 @@ func (e *engine) again() bool {
 		e.Log("no restart: the engine keeps nothing on disk")
 		return false
 	}
-	e.Store = e.restart()
+	e.Engine = e.restart()
 	return true
 }
 
