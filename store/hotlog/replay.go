@@ -170,6 +170,9 @@ func (s *Store) openLog(key []byte) (*decider, error) {
 	if err := r.change(r.undo); err != nil {
 		return nil, err
 	}
+	if first > 1 && report.Segments == 0 { // what retires a segment is synced in a later one before
+		report.Corrupt = append(report.Corrupt, wal.Corruption{Segment: first, Reason: "all segments are missing"})
+	}
 	s.report(report)
 	return d, r.apply()
 }

@@ -45,9 +45,25 @@ func Open(o Options, first uint64, replay func(Pos, []byte) error) (*Log, Report
 	return l, r.report, nil
 }
 
+// Look reads the log in a directory as Open does, and leaves everything there as it is. Nobody may write to it meanwhile.
+func Look(o Options, first uint64, see func(Pos, []byte) error) (Report, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Report{}, err
+	}
+	l := &Log{o: o, maker: &maker{o: o}, segments: make(map[uint64]*segment)}
+	r := &reader{log: l, replay: see, first: first, looks: true}
+	err = r.run()
+	for _, s := range l.segments {
+		err = errors.Join(err, s.file.Close())
+	}
+	return r.report, err
+}
+
 // reader reads a log at its opening.
 type reader struct {
 	log    *Log
+	looks  bool // and changes nothing
 	replay func(Pos, []byte) error
 	first  uint64
 	report Report
@@ -55,11 +71,7 @@ type reader struct {
 }
 
 func (r *reader) run() error {
-	o := &r.log.o
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
-		return err
-	}
-	if err := disk.SyncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil && !noRoom(err) {
+	if err := r.makeDir(); err != nil {
 		return err
 	}
 	numbers, err := r.list()
@@ -95,18 +107,30 @@ func (r *reader) run() error {
 		}
 		l.number.Store(s.number)
 	}
-	if len(live) > 0 {
+	if len(live) > 0 && !r.looks {
 		// The next segment will say that all of this one is good, so what a crash of the process alone left unsynced must not go away now.
 		if err := live[len(live)-1].file.SyncData(); err != nil && !noRoom(err) {
 			return err
 		}
 	}
-	if len(live) == 0 && r.first > 1 {
-		r.corrupt(r.first, 0, "all segments are missing")
-	} else if len(live) > 0 && r.first > 0 && live[0].number > r.first {
+	if len(live) > 0 && r.first > 0 && live[0].number > r.first {
 		r.corrupt(r.first, 0, fmt.Sprintf("segments up to %d are missing", live[0].number-1))
 	}
 	r.report.Segments = len(live)
+	return nil
+}
+
+func (r *reader) makeDir() error {
+	if r.looks {
+		return nil
+	}
+	o := &r.log.o
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+		return err
+	}
+	if err := disk.SyncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil && !noRoom(err) {
+		return err
+	}
 	return nil
 }
 
@@ -123,10 +147,13 @@ func (r *reader) list() ([]uint64, error) {
 			numbers = append(numbers, n)
 		}
 	}
+	slices.Sort(numbers)
+	if r.looks {
+		return numbers, nil
+	}
 	if err := o.FS.Remove(o.FS.PathJoin(o.Dir, temporary)); err != nil && !errors.Is(err, fs.ErrNotExist) && !noRoom(err) {
 		return nil, err
 	}
-	slices.Sort(numbers)
 	return numbers, nil
 }
 
@@ -145,7 +172,7 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 	var bad []*segment
 	for _, n := range numbers {
 		s := &segment{name: o.FS.PathJoin(o.Dir, segmentName(n))}
-		if s.file, err = openFile(o.FS, s.name); err != nil {
+		if s.file, err = r.openFile(s.name); err != nil {
 			return nil, err
 		}
 		if n < r.first {
@@ -177,6 +204,10 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 	for _, s := range bad {
 		if s.number >= r.first && len(good) > 0 && s.number < good[len(good)-1].number {
 			r.corrupt(s.number, 0, "its header cannot be read") // left as it is, for whoever can make something of it
+			err = errors.Join(err, s.file.Close())
+			continue
+		}
+		if r.looks {
 			err = errors.Join(err, s.file.Close())
 			continue
 		}
@@ -214,7 +245,11 @@ func (r *reader) readHeader(s *segment) (h header, ok bool, err error) {
 }
 
 // openFile opens a segment to read and write, or to read only if the disk allows no more.
-func openFile(f FS, name string) (vfs.File, error) {
+func (r *reader) openFile(name string) (vfs.File, error) {
+	f := r.log.o.FS
+	if r.looks {
+		return f.Open(name)
+	}
 	file, err := f.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
 	if noRoom(err) {
 		return f.Open(name)
