@@ -3,12 +3,17 @@ package hotlog
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"quicnprotochat/store"
 )
 
 // Whoever holds on to a blob makes it live long enough before its message is stored: a crash between the two only keeps a blob too long.
+
+// holdMargin is how much longer than its message a blob must live at least, ms: the decider looks at its own clock, a moment later. It gets an hour,
+// so that one that many messages name is not written for each of them.
+const holdMargin = msPerHour / 6
 
 // hold makes blobs live as long as a message that expires as it asked, and says whether all are there.
 func (s *Store) hold(ctx context.Context, blobs []store.BlobID, asked time.Time) (bool, error) {
@@ -19,12 +24,11 @@ func (s *Store) hold(ctx context.Context, blobs []store.BlobID, asked time.Time)
 				return nil
 			}
 			there = true
-			// The decider looks at its own clock, a moment later.
-			until := min(b.s.expires(b.now, asked)+msPerHour, maxTime)
-			if until <= b.meta.expires {
+			expires := b.s.expires(b.now, asked)
+			if b.meta.expires >= min(expires+holdMargin, maxTime) {
 				return nil
 			}
-			b.meta.expires = until
+			b.meta.expires = min(expires+msPerHour, maxTime)
 			return b.save(ctx, true)
 		})
 		if err != nil || !there {
@@ -76,8 +80,11 @@ func (s *Store) sweepBlobs(ctx context.Context, budget int) (removed int, more b
 			m := b.meta
 			noted := m != nil && m.note == binary.BigEndian.Uint32(key[1:])
 			if noted && m.end() <= b.now {
+				if err := b.remove(ctx); err != nil {
+					return err
+				}
 				removed++
-				return b.remove(ctx)
+				return nil
 			}
 			b.c.delete(key)
 			if !noted {
@@ -87,6 +94,10 @@ func (s *Store) sweepBlobs(ctx context.Context, budget int) (removed int, more b
 			b.c.set(blobEndKey(m.note, &b.name), nil)
 			return b.save(ctx, false)
 		})
+		if errors.Is(err, store.ErrCorrupt) { // whose it was cannot be told; it must not keep the others from being swept
+			s.opts.Logger.Error("store: corrupt blob", "err", err)
+			err = s.do(ctx, &changeOp{deletion(key)})
+		}
 	}
 	return removed, more, err
 }
