@@ -125,6 +125,9 @@ func TestCrash(t *testing.T) {
 			}
 			clone := crashUnderLoad(t, o, mem, queues, r, percent)
 			o.FS = clone
+			if m := inspect(t, o); m.Damaged != 0 {
+				t.Errorf("a crash is no damage: %q", m.Damage)
+			}
 			s := mustOpen(t, o)
 			for _, q := range queues {
 				if err := q.check(s); err != nil {

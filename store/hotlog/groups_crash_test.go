@@ -87,6 +87,9 @@ func TestGroupCrash(t *testing.T) {
 			stop.Store(true)
 			wg.Wait()
 			mustClose(t, s)
+			if m := inspect(t, o); m.Damaged != 0 {
+				t.Errorf("a crash is no damage: %q", m.Damage)
+			}
 			s = mustOpen(t, o)
 			checkEpochs(t, s, sure)
 			mustClose(t, s)

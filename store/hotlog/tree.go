@@ -45,7 +45,7 @@ func openTree(dir string, o *Options, fail *disk.Failure, seal *sealer) (*tree, 
 	}
 	db, err := lsm.Open(dir, options)
 	if err != nil {
-		if errors.Is(err, lsm.ErrCorruption) {
+		if lsm.IsCorruptionError(err) {
 			err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
 		return nil, fmt.Errorf("store: open %s: %w", dir, err)
@@ -58,7 +58,7 @@ func readError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, lsm.ErrCorruption):
+	case lsm.IsCorruptionError(err):
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	case errors.Is(err, store.ErrCorrupt):
 		return err

@@ -162,7 +162,7 @@ func (s *Store) start() (c *committer, err error) {
 		return nil, err
 	}
 	if s.db, err = openTree(s.dir, s.lock, s.opts, s.fail); err != nil {
-		if errors.Is(err, lsm.ErrCorruption) {
+		if lsm.IsCorruptionError(err) {
 			err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
 		return nil, fmt.Errorf("store: open %s: %w", s.dir, err)

@@ -16,7 +16,7 @@ func readError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, lsm.ErrCorruption):
+	case lsm.IsCorruptionError(err):
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	default:
 		return fmt.Errorf("store: read: %w", err)
