@@ -8,7 +8,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.RunBasic(t, func(_ *testing.T, c storetest.Config) storetest.Opened[*memory.Store] {
+	storetest.Run(t, func(_ *testing.T, c storetest.Config) storetest.Opened[*memory.Store] {
 		return storetest.Opened[*memory.Store]{Store: memory.New(memory.Options{Quota: c.Quota, Clock: c.Clock})}
 	})
 }

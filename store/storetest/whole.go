@@ -1,4 +1,14 @@
 package storetest
 
 // wholeTests are of what a whole engine has beside messages and KeyPackages.
-var wholeTests []test
+var wholeTests = []test{
+	{"life of a group", testGroupLife},
+	{"group posts refused", testPostRefused},
+	{"group cursors", testCursors},
+	{"group list of queues", testSharedQueues},
+	{"group commit race", testCommitRace},
+	{"group commit whole", testCommitWhole},
+	{"group commits refused", testCommitRefused},
+	{"group members come and go", testRemoved},
+	{"group arguments", testGroupArguments},
+}
