@@ -101,7 +101,7 @@ func decodeBlobMeta(b []byte) (m blobMeta, err error) {
 		r.fail("blob with other chunks")
 	}
 	m.received = r.b
-	if n := chunks(m.size) % 8; want > 0 && n > 0 && m.received[want-1]>>n != 0 {
+	if n := chunks(m.size) % 8; r.err == nil && want > 0 && n > 0 && m.received[want-1]>>n != 0 {
 		r.fail("blob with chunks behind its end")
 	}
 	return m, r.err
