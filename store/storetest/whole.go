@@ -11,4 +11,10 @@ var wholeTests = []test{
 	{"group commits refused", testCommitRefused},
 	{"group members come and go", testRemoved},
 	{"group arguments", testGroupArguments},
+	{"expiry", testExpiry},
+	{"expiry and numbers", testNumbersOnce},
+	{"record race", testRecordRace},
+	{"record versions", testRecordVersions},
+	{"record list", testRecordList},
+	{"record arguments", testRecordArguments},
 }
