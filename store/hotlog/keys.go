@@ -99,7 +99,7 @@ func appendIDKey(b []byte, bucket uint32, id *name) []byte {
 
 const expiryKeySize = 29
 
-// appendExpiryKey is the key of a note that message seq of a stream, and what lies behind it, is to be looked at in an hour. Each move to the tree has
+// appendExpiryKey is the key of a note that a stream's messages in the tree, up to seq at least, are to be looked at in an hour. Each move to the tree has
 // notes of its own, so that removing one, even in a replay, never removes what was noted later.
 func appendExpiryKey(b []byte, hour uint32, stream *name, seq uint64) []byte {
 	b = append(b, kindExpiry)

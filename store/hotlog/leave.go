@@ -75,7 +75,7 @@ func (r *retirer) copy(b *lsm.Batch, st *stream, segment uint64) (leaving, error
 		must(b.Set(key, r.s.tree.seal.seal(nil, key, m.append(nil)), nil))
 		if h := hourOf(m.expires); hour == 0 || h < hour {
 			hour = h
-			key := appendExpiryKey(nil, hour, &st.name, l.first+uint64(i))
+			key := appendExpiryKey(nil, hour, &st.name, l.last)
 			must(b.Set(key, r.s.tree.seal.seal(nil, key, appendQueue(nil, &st.id)), nil))
 		}
 		r.messages.Add(1)

@@ -147,7 +147,7 @@ func (o *sweepOp) one(b *batch, st *stream) {
 	}
 }
 
-// expiryNote says that a queue has something to expire, from message seq on.
+// expiryNote says that a queue has something to expire among the messages that came to the tree with, or before, message seq.
 type expiryNote struct {
 	key   []byte
 	queue store.QueueID

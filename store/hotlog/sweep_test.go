@@ -45,6 +45,12 @@ func TestSweepBesideMove(t *testing.T) {
 	if n, _, err := s.sweepCold(t.Context(), 100); n != 10 || err != nil {
 		t.Errorf("%d removed, %v, want the 10 that are in the tree alone", n, err)
 	}
+	if n, _, err := s.sweepHot(t.Context(), 5); n != 5 || err != nil {
+		t.Errorf("%d removed, %v, want 5 from the log", n, err)
+	}
+	if n, _, err := s.sweepCold(t.Context(), 100); n != 0 || err != nil {
+		t.Errorf("%d removed, %v, want none from the tree", n, err)
+	}
 	if err := s.retirer.do(&movedOp{segment: s.log.Segment(), streams: []leaving{l}}); err != nil {
 		t.Fatal(err)
 	}
