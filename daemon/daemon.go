@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -22,7 +21,6 @@ import (
 	"quicnprotochat/ds"
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/store"
-	"quicnprotochat/store/hotlog"
 )
 
 // ErrConfig says that the configuration cannot be used.
@@ -44,6 +42,8 @@ type Config struct {
 	DataDir string
 	// CertFile and KeyFile are PEM files; both empty: the daemon's own certificate, made at the first start.
 	CertFile, KeyFile string
+	// StoreKeyFile holds the key that the store is encrypted with, always the same one; empty: it is not encrypted.
+	StoreKeyFile string
 	// Limits of the transport; nil: quicrpc.DefaultLimits.
 	Limits *quicrpc.Limits
 	// Version is what clients are told.
@@ -75,12 +75,9 @@ func Start(cfg Config) (*Daemon, error) {
 		return nil, keyError(err)
 	}
 	// The store first: its lock says whether another daemon has the directory, before any key in it is made or rotated.
-	st, err := hotlog.Open(hotlog.Options{Dir: filepath.Join(cfg.DataDir, "store"), Logger: cfg.Logger})
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
+	st, err := openStore(&cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStore, err)
+		return nil, err
 	}
 	d := &Daemon{store: st, log: cfg.Logger}
 	if err := d.begin(cfg); err != nil {

@@ -17,12 +17,13 @@ import (
 //
 // Beside testscript's own commands there are:
 //
-//	daemon start|kill|stop   the daemon on $WORK/data, always at the same address: $ADDR
+//	daemon start|kill|stop   the daemon on $WORK/data, always at the same address: $ADDR; start takes flags
 //	capture NAME             the first line of the last command's output, as a variable
 //	match NAME REGEXP        the first group of REGEXP in the last command's standard error, as a variable
 //	follow ...               quicnprotochat beside the script: follow_test.go
 //	fails CODE PROGRAM...    the program ends with CODE, and tells why in one line
 //	makefile NAME SIZE       a file of SIZE bytes
+//	flip DIR                 flips a bit of the first record in the log in DIR
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -38,7 +39,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"daemon": cmdDaemon, "capture": cmdCapture, "match": cmdMatch, "fails": cmdFails, "makefile": cmdMakefile, "follow": cmdFollow,
+			"daemon": cmdDaemon, "capture": cmdCapture, "match": cmdMatch, "fails": cmdFails, "makefile": cmdMakefile, "follow": cmdFollow, "flip": cmdFlip,
 		},
 	})
 }
@@ -61,12 +62,13 @@ func (d *scriptDaemon) kill() {
 
 func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := ts.Value(daemonKey{}).(*scriptDaemon)
-	if neg || len(args) != 1 {
+	if neg || len(args) == 0 || len(args) > 1 && args[0] != "start" {
 		ts.Fatalf("usage: daemon start|kill|stop")
 	}
 	switch {
 	case args[0] == "start" && d.running == nil:
-		d.running = startDaemon(d.t, d.dir, d.addr)
+		flags := append([]string{"--listen", d.addr, "--data-dir", d.dir}, args[1:]...)
+		d.running = runDaemon(d.t, exec.Command(filepath.Join(bin, "quicnprotochatd"), flags...))
 		d.addr = d.running.addr
 		ts.Setenv("ADDR", d.addr)
 	case args[0] == "kill" && d.running != nil:
@@ -124,4 +126,25 @@ func cmdMakefile(ts *testscript.TestScript, neg bool, args []string) {
 	size, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
+}
+
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip DIR")
+	}
+	found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*.seg"))
+	ts.Check(err)
+	if len(found) == 0 {
+		ts.Fatalf("no segments in %s", args[0])
+	}
+	file, err := os.OpenFile(found[0], os.O_RDWR, 0)
+	ts.Check(err)
+	defer file.Close()
+	const at = 4096 + 70 // behind the header and the first mark
+	var b [1]byte
+	_, err = file.ReadAt(b[:], at)
+	ts.Check(err)
+	b[0] ^= 4
+	_, err = file.WriteAt(b[:], at)
+	ts.Check(err)
 }

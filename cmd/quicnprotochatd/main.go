@@ -17,6 +17,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quicnprotochat/cmd/internal/buildinfo"
 	"quicnprotochat/cmd/internal/envflag"
@@ -31,6 +32,7 @@ const (
 	exitListen  = 3 // the address cannot be had
 	exitLocked  = 4 // another daemon has the data directory
 	exitStore   = 5 // the store cannot be opened, or its disk failed
+	exitDamage  = 6 // the store holds what cannot be read
 )
 
 // grace is how long calls under way may take after TERM; with the store's closing it stays under the promised 10 s.
@@ -52,6 +54,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errUsage), errors.Is(err, daemon.ErrConfig):
 		return exitUsage
+	case errors.Is(err, errDamage):
+		return exitDamage
 	case errors.Is(err, daemon.ErrListen):
 		return exitListen
 	case errors.Is(err, store.ErrLocked):
@@ -93,15 +97,22 @@ It logs to standard error, tells systemd when it is ready, reads its certificate
 			return serve(cmd.Context(), cfg)
 		},
 	}
+	storeFlags(cmd.Flags(), &cfg)
 	f := cmd.Flags()
 	f.StringVar(&cfg.Listen, "listen", "0.0.0.0:7000", "UDP `address` to listen on; port 0 takes a free one")
-	f.StringVar(&cfg.DataDir, "data-dir", defaultDataDir(), "`directory` for all that must outlive the process")
 	f.StringVar(&cfg.CertFile, "cert", "", "PEM `file` with the server's certificate chain; default: its own, made at the first start")
 	f.StringVar(&cfg.KeyFile, "key", "", "PEM `file` with the private key for --cert")
 	f.StringVar(&level, "log-level", "info", "least `level` logged: debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "`format` of log lines: text or json")
+	cmd.AddCommand(newStoreCommand())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	return cmd
+}
+
+// storeFlags are those that say where the store is.
+func storeFlags(f *pflag.FlagSet, cfg *daemon.Config) {
+	f.StringVar(&cfg.DataDir, "data-dir", defaultDataDir(), "`directory` for all that must outlive the process")
+	f.StringVar(&cfg.StoreKeyFile, "store-key-file", "", "`file` with the key that the store is encrypted with, 32 bytes or 64 hexadecimal digits; default: not encrypted")
 }
 
 // defaultDataDir is systemd's StateDirectory, if there is one.
