@@ -17,4 +17,9 @@ var wholeTests = []test{
 	{"record versions", testRecordVersions},
 	{"record list", testRecordList},
 	{"record arguments", testRecordArguments},
+	{"blob resume", testBlobResume},
+	{"blob refused", testBlobRefused},
+	{"blob held", testBlobHeld},
+	{"drop queue", testDropQueue},
+	{"drop group", testDropGroup},
 }
