@@ -138,31 +138,6 @@ func testQueues(t *testing.T, e *engine) {
 	}
 }
 
-func testManyQueues(t *testing.T, e *engine) {
-	e.start(store.Quota{})
-	const total = 20_000
-	batch := make([]store.Message, total)
-	for i := range batch {
-		batch[i] = message(inbox(i), i)
-	}
-	r, err := e.Enqueue(t.Context(), batch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range r {
-		if r[i] != (store.Result{Status: store.Stored, Seq: 1}) {
-			t.Fatalf("queue %d: %+v", i, r[i])
-		}
-	}
-	e.again()
-	for i := 0; i < total; i += 97 {
-		e.expect(inbox(i), 1, i)
-		if seq := e.put(inbox(i), total+i); seq != 2 {
-			t.Fatalf("queue %d: seq %d", i, seq)
-		}
-	}
-}
-
 // testGroupsApart uses group ids that are prefixes of each other and look like the numbers that a layout may put behind them.
 func testGroupsApart(t *testing.T, e *engine) {
 	e.start(store.Quota{})

@@ -29,6 +29,7 @@ var basicTests = []test{
 	{"quota race", testQuotaRace},
 	{"queues of an owner", testQueueQuota},
 	{"list of queues", testQueues},
+	{"empty head", testEmptyHead},
 	{"many queues", testManyQueues},
 	{"groups are apart", testGroupsApart},
 	{"hints", testHints},

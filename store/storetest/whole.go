@@ -22,4 +22,6 @@ var wholeTests = []test{
 	{"blob held", testBlobHeld},
 	{"drop queue", testDropQueue},
 	{"drop group", testDropGroup},
+	{"snapshot", testSnapshot},
+	{"snapshot while busy", testSnapshotBusy},
 }
