@@ -223,6 +223,10 @@ type KeyPackages interface {
 type Store interface {
 	Messages
 	KeyPackages
+	Groups
+	Records
+	Blobs
+	Backup
 
 	// Sweep removes what has expired, at most budget things; call it again while More. Errors: ErrFailed, ErrClosed.
 	Sweep(ctx context.Context, budget int) (SweepResult, error)

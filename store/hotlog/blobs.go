@@ -43,7 +43,7 @@ func (s *Store) changeBlob(id *store.BlobID, f func(b *blobChange) error) error 
 }
 
 func (s *Store) changeBlobNamed(n *name, f func(b *blobChange) error) error {
-	lock := s.locks.of(n[:])
+	lock := s.blobs.of(n[:])
 	lock.Lock()
 	defer lock.Unlock()
 	b := &blobChange{s: s, name: *n, now: min(max(s.opts.Clock().UnixMilli(), 0), maxTime)}

@@ -44,7 +44,8 @@ type Store struct {
 	counters counters
 	sweepers []sweeper
 	locks    locks
-	owners   locks // of what owners hold; taken after one of locks
+	blobs    locks // of blobs: completing one reads all of it
+	owners   locks // of what owners hold; taken after one of blobs
 
 	queue   callQueue
 	space   space
@@ -72,6 +73,7 @@ func Open(o Options) (*Store, error) {
 		stopped: make(chan struct{}),
 		stop:    make(chan struct{}),
 		locks:   locks{seed: maphash.MakeSeed()},
+		blobs:   locks{seed: maphash.MakeSeed()},
 		owners:  locks{seed: maphash.MakeSeed()},
 		share:   int(min(share, o.SegmentBytes/10)),
 	}

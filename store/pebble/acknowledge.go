@@ -10,7 +10,7 @@ import (
 // maxRemoved is how many messages one batch removes for one call.
 const maxRemoved = 4096
 
-// Acknowledge implements store.Store.
+// Acknowledge is as in store.Store.
 func (s *Store) Acknowledge(ctx context.Context, cursors []store.Cursor) error {
 	for i := range cursors {
 		if err := store.CheckGroup(cursors[i].Queue.Group); err != nil {

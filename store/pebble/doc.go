@@ -1,4 +1,5 @@
-// Package pebble is the store engine on one LSM tree (github.com/cockroachdb/pebble).
+// Package pebble keeps messages and KeyPackages in one LSM tree (github.com/cockroachdb/pebble). It is what the daemon's engine, store/hotlog, is measured beside, and
+// serves nothing else.
 //
 // One goroutine, the committer, owns all mutable state. It takes the calls that wait, applies them to one batch, writes the batch,
 // waits for the disk once, publishes a snapshot of the tree as the view that readers see, and only then answers. So sequence

@@ -10,7 +10,7 @@ import (
 	"quicnprotochat/store"
 )
 
-// Enqueue implements store.Store.
+// Enqueue is as in store.Store.
 func (s *Store) Enqueue(ctx context.Context, messages []store.Message) ([]store.Result, error) {
 	if len(messages) == 0 {
 		return nil, nil

@@ -34,7 +34,7 @@ func (t *tx) use(id store.Identity, u poolUse) bool {
 	return true
 }
 
-// PutKeyPackages implements store.Store.
+// PutKeyPackages is as in store.Store.
 func (s *Store) PutKeyPackages(ctx context.Context, id store.Identity, packages []store.KeyPackage) error {
 	if len(packages) == 0 {
 		return nil
@@ -153,7 +153,7 @@ func lastResort(r lsm.Reader, id *store.Identity) (number uint64, m meta, ok boo
 	return binary.BigEndian.Uint64(value), m, err == nil, err
 }
 
-// TakeKeyPackage implements store.Store.
+// TakeKeyPackage is as in store.Store.
 func (s *Store) TakeKeyPackage(ctx context.Context, id store.Identity) (store.KeyPackage, error) {
 	o := &takeOp{owner: id}
 	if err := s.do(ctx, o); err != nil {
@@ -248,7 +248,7 @@ func (t *tx) packageOf(id *store.Identity, number uint64, m *meta, keep bool) (s
 	}, nil
 }
 
-// CountKeyPackages implements store.Store.
+// CountKeyPackages is as in store.Store.
 func (s *Store) CountKeyPackages(ctx context.Context, id store.Identity) (status store.PoolStatus, err error) {
 	v, err := s.views.acquire()
 	if err != nil {

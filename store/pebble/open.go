@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store is the engine; it implements store.Store.
+// Store is the engine: the part of store.Store that it has.
 type Store struct {
 	opts Options
 	dir  string
@@ -78,7 +78,10 @@ type Store struct {
 	closeErr error
 }
 
-var _ store.Store = (*Store)(nil)
+var _ interface {
+	store.Messages
+	store.KeyPackages
+} = (*Store)(nil)
 
 // Open opens or creates the store in dir, which nobody else may use (ErrLocked) and which no newer version may have written (ErrVersion).
 func Open(dir string, opts Options) (*Store, error) {
@@ -206,7 +209,7 @@ func openTree(dir string, lock *lsm.Lock, opts Options, fail *disk.Failure) (*ls
 	return lsm.Open(dir, o)
 }
 
-// Watch implements store.Store.
+// Watch is as in store.Store.
 func (s *Store) Watch(owner store.Identity) (store.Watcher, error) {
 	select {
 	case <-s.closing:
@@ -216,10 +219,10 @@ func (s *Store) Watch(owner store.Identity) (store.Watcher, error) {
 	}
 }
 
-// Failed implements store.Store.
+// Failed is as in store.Store.
 func (s *Store) Failed() <-chan struct{} { return s.fail.Failed() }
 
-// Close implements store.Store.
+// Close is as in store.Store.
 func (s *Store) Close() error {
 	first := false
 	s.closed.Do(func() {

@@ -62,7 +62,7 @@ func scan(r lsm.Reader, queue, first, last uint64, f func(seq uint64, value []by
 	return nil
 }
 
-// Read implements store.Store.
+// Read is as in store.Store.
 func (s *Store) Read(ctx context.Context, q store.QueueID, after uint64, maxMessages, maxBytes int) (store.Page, error) {
 	if err := store.CheckGroup(q.Group); err != nil {
 		return store.Page{}, err
@@ -113,7 +113,7 @@ func (s *Store) Read(ctx context.Context, q store.QueueID, after uint64, maxMess
 	return page, nil
 }
 
-// Queues implements store.Store.
+// Queues is as in store.Store.
 func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) (queues []store.QueueStatus, more bool, err error) {
 	if max < 1 {
 		return nil, false, fmt.Errorf("%w: at most %d queues asked for", store.ErrInvalid, max)

@@ -10,7 +10,7 @@ type counters struct {
 	stored, duplicates, quota, acknowledged, put, taken, commits, syncs atomic.Uint64
 }
 
-// Stats implements store.Store. DiskBytes is 0 after Close.
+// Stats is as in store.Store. DiskBytes is 0 after Close.
 func (s *Store) Stats() store.Stats {
 	c := &s.counters
 	stats := store.Stats{

@@ -10,7 +10,7 @@ import (
 	"quicnprotochat/store"
 )
 
-// Sweep implements store.Store.
+// Sweep is as in store.Store.
 func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error) {
 	if budget < 1 {
 		return store.SweepResult{}, fmt.Errorf("%w: a budget of %d", store.ErrInvalid, budget)
