@@ -36,6 +36,7 @@ var basicTests = []test{
 	{"hints of many groups", testHintsOverflow},
 	{"key packages", testKeyPackages},
 	{"key packages once", testTakeOnce},
+	{"key packages once, restarted", testTakeOnceRestarted},
 	{"key packages expire", testKeyPackagesExpire},
 	{"last resort", testLastResort},
 	{"key package conflicts", testKeyPackageConflicts},

@@ -24,4 +24,6 @@ var wholeTests = []test{
 	{"drop group", testDropGroup},
 	{"snapshot", testSnapshot},
 	{"snapshot while busy", testSnapshotBusy},
+	{"wake-ups", testWakeUps},
+	{"group large posts", testLargePosts},
 }
