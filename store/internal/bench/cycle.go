@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +35,7 @@ type caller struct {
 	seqs     []uint64
 	next     int
 	payload  []byte
-	waits    []float64 // milliseconds
+	waits    *histogram
 	total    *atomic.Uint64
 	messages []store.Message
 	cursors  []store.Cursor
@@ -62,7 +61,7 @@ func (c *caller) cycle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.waits = append(c.waits, float64(time.Since(start))/1e6)
+	c.waits.add(time.Since(start))
 	for i, r := range results {
 		at := (first + i) % len(c.queues)
 		if c.s.Engine == "bare" {
@@ -102,13 +101,13 @@ func random() (n uint64) {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-func callers(s settings, e engine, total *atomic.Uint64) []*caller {
+func callers(s settings, e engine, total *atomic.Uint64, waits *histogram) []*caller {
 	list := make([]*caller, s.Callers)
 	each := max(s.Recipients/s.Callers, s.PerCall)
 	payload := make([]byte, s.Payload)
 	rand.Read(payload) // nothing can be won by compression: the payloads are ciphertext
 	for i := range list {
-		c := &caller{s: s, e: e, payload: payload, total: total, salt: random(), messages: make([]store.Message, s.PerCall)}
+		c := &caller{s: s, e: e, payload: payload, total: total, waits: waits, salt: random(), messages: make([]store.Message, s.PerCall)}
 		for j := range each {
 			c.queues = append(c.queues, store.QueueID{Owner: recipient(i*each + j)})
 		}
@@ -130,7 +129,8 @@ func measureCycles(s settings) (figures, error) {
 		return figures{}, err
 	}
 	var total atomic.Uint64
-	list := callers(s, e, &total)
+	var waits histogram
+	list := callers(s, e, &total, &waits)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -158,12 +158,7 @@ func measureCycles(s settings) (figures, error) {
 	if err := context.Cause(ctx); err != nil {
 		return f, err
 	}
-	var waits []float64
-	for _, c := range list {
-		waits = append(waits, c.waits...)
-	}
-	slices.Sort(waits)
-	f.P50, f.P99 = waits[len(waits)/2], waits[len(waits)*99/100]
+	f.P50, f.P99 = waits.quantile(0.5), waits.quantile(0.99)
 	return f, nil
 }
 
