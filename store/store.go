@@ -158,6 +158,9 @@ type Stats struct {
 	Acknowledged                      uint64 // messages
 	KeyPackagesPut, KeyPackagesTaken  uint64
 	Commits, Syncs                    uint64 // batches written; of these, waited for the disk
+	Swept                             uint64 // things that Sweep removed
+	Moved                             uint64 // messages that went, in the background, to where those lie that are not soon acknowledged
+	Corrupt                           uint64 // places that could not be read when it was opened
 	DiskBytes                         uint64
 	Watchers                          int
 }

@@ -7,7 +7,7 @@ import (
 )
 
 type counters struct {
-	stored, duplicates, quota, acknowledged, put, taken, commits, syncs atomic.Uint64
+	stored, duplicates, quota, acknowledged, put, taken, commits, syncs, swept atomic.Uint64
 }
 
 // Stats implements store.Store. DiskBytes is 0 after Close.
@@ -22,6 +22,9 @@ func (s *Store) Stats() store.Stats {
 		KeyPackagesTaken: c.taken.Load(),
 		Commits:          c.commits.Load(),
 		Syncs:            c.syncs.Load(),
+		Swept:            c.swept.Load(),
+		Moved:            s.retirer.messages.Load(),
+		Corrupt:          s.corrupt.Load(),
 		Watchers:         int(s.watchers.Load()),
 	}
 	if s.fail.Err() != nil || !s.life.TryRLock() {

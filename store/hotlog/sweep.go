@@ -33,6 +33,7 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 		}
 		removed, more, err := f(ctx, budget-result.Removed)
 		result.Removed += removed
+		s.counters.swept.Add(uint64(removed))
 		result.More = result.More || more
 		if err != nil {
 			return result, err

@@ -54,6 +54,7 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 			s.removeBlob(id)
 		}
 	}
+	s.stats.Swept += uint64(w.Removed)
 	return w.SweepResult, nil
 }
 
