@@ -2,7 +2,7 @@
 // a bare log with group commit, in turn on the same disk. Every figure comes from a process of its own, so that processor time, memory and bytes
 // written are that measurement's alone.
 //
-//	go run ./store/internal/bench [-dir DIR] [-seconds 5] [-count 3] [-backlog 1000000] [-slope 30m] [-only cycles,backlog,recover,slope]
+//	go run ./store/internal/bench [-dir DIR] [-seconds 5] [-count 3] [-backlog 1000000,10000000] [-slope 30m] [-only cycles,backlog,recover,slope]
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -44,7 +45,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		dir     = flags.String("dir", "", "where to make a directory for the stores; the default is that of temporary files, and should be a disk")
 		seconds = flags.Float64("seconds", 5, "length of a measurement")
 		count   = flags.Int("count", 3, "measurements of each kind, of which the median counts")
-		backlog = flags.Int("backlog", 1_000_000, "messages of the large backlog; 0 leaves it out")
+		backlog = flags.String("backlog", "1000000,10000000", "messages of the large backlogs")
 		slope   = flags.Duration("slope", 0, "length of the run that looks for a slope; 0 leaves it out")
 		only    = flags.String("only", "cycles,backlog,recover,slope", "tables to make")
 		child   = flags.String("child", "", "settings of one measurement, for the program itself")
@@ -61,6 +62,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if *count < 1 || *seconds <= 0 {
 		return errors.New("-count and -seconds must be above 0")
 	}
+	backlogs, err := numbers(*backlog)
+	if err != nil {
+		return err
+	}
 	base, err := os.MkdirTemp(*dir, "bench-store-")
 	if err != nil {
 		return err
@@ -72,9 +77,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		case "cycles":
 			err = b.cycles()
 		case "backlog":
-			err = b.backlog(*backlog)
+			err = b.backlogs(backlogs)
 		case "recover":
-			err = b.recovery(*backlog)
+			err = b.recovery(backlogs)
 		case "slope":
 			err = b.slope(*slope)
 		default:
@@ -85,6 +90,18 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// numbers reads a list.
+func numbers(text string) (list []int, err error) {
+	for _, field := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-backlog: %q is no number of messages", field)
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // measureChild is the whole of a child process.

@@ -136,49 +136,57 @@ func (b *bench) cycles() error {
 	})
 }
 
-func (b *bench) backlog(n int) error {
-	if n == 0 {
-		return nil
-	}
-	title := fmt.Sprintf("The same while %d messages lie in other queues.", n)
-	return b.table(title, cycleHead, func(w io.Writer) error {
-		for _, callers := range []int{16, 256} {
-			if err := b.rows(w, b.settings(callers, 1, n), engines[:2]); err != nil {
+// manyMessages is the backlog from which on it takes so long to fill that one measurement must do.
+const manyMessages = 5_000_000
+
+func (b *bench) backlogs(list []int) error {
+	return b.table("The same while so many messages lie in other queues. From 5,000,000 on single runs.", cycleHead, func(w io.Writer) error {
+		for _, n := range list {
+			one := *b
+			if n >= manyMessages {
+				one.count = 1
+			}
+			if err := one.rows(w, one.settings(256, 1, n), engines[:2]); err != nil {
 				return err
+			}
+			b.runs = one.runs
+		}
+		return nil
+	})
+}
+
+func (b *bench) recovery(list []int) error {
+	title := "Opening after a crash: the process ended with all of it queued, and all of it is counted afterwards."
+	return b.table(title, "engine\tqueued\tready after s\tMB then\n", func(w io.Writer) error {
+		for _, n := range list {
+			for _, name := range engines[:2] {
+				f, err := b.recover(name, n)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(w, "%s\t%d\t%.2f\t%.0f\n", name, f.Queued, f.Open, f.Memory)
 			}
 		}
 		return nil
 	})
 }
 
-func (b *bench) recovery(n int) error {
-	if n == 0 {
-		return nil
+// recover fills a store in one process, which ends without closing it, and opens it in another.
+func (b *bench) recover(name string, n int) (f figures, err error) {
+	b.runs++
+	s := b.settings(1, 1, n)
+	s.Engine, s.Recover, s.Dir = name, true, filepath.Join(b.dir, fmt.Sprint(b.runs))
+	if err := os.Mkdir(s.Dir, 0o700); err != nil {
+		return f, err
 	}
-	title := "Opening after a crash: the process ended with all of it queued, and all of it is counted afterwards."
-	return b.table(title, "engine\tqueued\tready after s\tMB then\n", func(w io.Writer) error {
-		for _, name := range engines[:2] {
-			b.runs++
-			s := b.settings(1, 1, n)
-			s.Engine, s.Recover, s.Dir = name, true, filepath.Join(b.dir, fmt.Sprint(b.runs))
-			if err := os.Mkdir(s.Dir, 0o700); err != nil {
-				return err
-			}
-			fmt.Fprintf(b.log, "%s: opening with %d\n", name, n)
-			if _, err := b.child(s); err != nil {
-				return err
-			}
-			f, err := b.child(s)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s\t%d\t%.2f\t%.0f\n", name, f.Queued, f.Open, f.Memory)
-			if err := os.RemoveAll(s.Dir); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	fmt.Fprintf(b.log, "%s: opening with %d\n", name, n)
+	if _, err := b.child(s); err != nil {
+		return f, err
+	}
+	if f, err = b.child(s); err != nil {
+		return f, err
+	}
+	return f, os.RemoveAll(s.Dir)
 }
 
 // slope is one long run, cut into ten parts.
