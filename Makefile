@@ -12,7 +12,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop fuzz crash bench bench-mls bench-store lint generate install clean
+.PHONY: all build test demo vectors interop conformance fuzz crash bench bench-mls bench-store lint generate install clean
 
 all: build
 
@@ -32,6 +32,10 @@ vectors:
 # Foreign MLS implementations (node): their packages are installed by the tests, outside the tree.
 interop:
 	QUICNPROTOCHAT_INTEROP=1 $(GO) test -count=1 -v -run Interop ./mls/internal/interop
+
+# Every rule of package store against each engine, at full size: some minutes.
+conformance:
+	QUICNPROTOCHAT_CONFORMANCE=full $(GO) test -count=1 -v -timeout 6m -run Conformance ./store/memory ./store/pebble ./store/hotlog
 
 # Each fuzz target of each package for FUZZTIME.
 fuzz:

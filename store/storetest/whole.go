@@ -26,4 +26,5 @@ var wholeTests = []test{
 	{"snapshot while busy", testSnapshotBusy},
 	{"wake-ups", testWakeUps},
 	{"group large posts", testLargePosts},
+	{"all against a model", testWholeModel},
 }
