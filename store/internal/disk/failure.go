@@ -89,5 +89,5 @@ func (f *Failure) Flushed(err error) {
 
 // Background hears of a flush or compaction that failed. Pebble tries it again; what was acknowledged is safe meanwhile.
 func (f *Failure) Background(err error) {
-	f.logger.Warn("store: background work failed", "err", err)
+	f.logger.Warn("store: background work failed", "err", err.Error()) // without the stack that pebble adds
 }
