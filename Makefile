@@ -35,7 +35,7 @@ interop:
 
 # Every rule of package store against each engine, at full size: some minutes.
 conformance:
-	QUICNPROTOCHAT_CONFORMANCE=full $(GO) test -count=1 -v -timeout 6m -run Conformance ./store/memory ./store/pebble ./store/hotlog
+	QUICNPROTOCHAT_CONFORMANCE=full $(GO) test -count=1 -v -timeout 20m -run Conformance ./store/memory ./store/pebble ./store/hotlog
 
 # Each fuzz target of each package for FUZZTIME.
 fuzz:
