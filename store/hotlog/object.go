@@ -145,14 +145,18 @@ func (os *objects) pin(key objectKey) *object {
 	o.pins.Store(1)
 	s.m[key] = o
 	s.link(o)
-	if len(s.m) > os.limit {
-		s.evict(len(s.m) - os.limit)
+	if over := len(s.m) - os.limit; over > 0 {
+		s.evict(min(over, evictAtOnce))
 	}
 	s.mu.Unlock()
 	return o
 }
 
 func (o *object) unpin() { o.pins.Add(-1) }
+
+// evictAtOnce is how many objects may go for each that comes. While the log holds more identities than are to be kept in memory there is nothing to
+// be found, and looking must not cost more the more there are.
+const evictAtOnce = 4
 
 // evict forgets up to n objects that were not used for a while, and looks at a few more than that.
 func (s *objectShard) evict(n int) {
