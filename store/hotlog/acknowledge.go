@@ -65,7 +65,7 @@ func (s *Store) checkCursors(cursors []store.Cursor) error {
 		if q.Shared {
 			err = s.checkShared(o, &cursors[i])
 		} else {
-			err = s.checkCursor(o.find(q.Group), cursors[i].Seq)
+			err = s.checkCursor(o, o.find(q.Group), cursors[i].Seq)
 		}
 		o.mu.Unlock()
 		o.unpin()
@@ -76,9 +76,9 @@ func (s *Store) checkCursors(cursors []store.Cursor) error {
 	return nil
 }
 
-// checkCursor returns ErrBeyondLast if nobody can have read message seq of st, which may be nil.
-func (s *Store) checkCursor(st *stream, seq uint64) error {
-	last := uint64(0)
+// checkCursor returns ErrBeyondLast if nobody can have read message seq of st, which may be nil: it may have been forgotten then.
+func (s *Store) checkCursor(o *object, st *stream, seq uint64) error {
+	last := o.floor
 	if st != nil {
 		last = st.readable(s.durable.Load())
 	}
@@ -145,7 +145,7 @@ func (o *ackOp) prepare(s *Store, cursors []store.Cursor) error {
 		o.objects = append(o.objects, object)
 		object.mu.Lock()
 		st := object.find(c.Queue.Group)
-		if err := s.checkCursor(st, c.Seq); err != nil || st == nil || c.Seq <= st.acked {
+		if err := s.checkCursor(object, st, c.Seq); err != nil || st == nil || c.Seq <= st.acked {
 			object.mu.Unlock()
 			if err != nil {
 				return err

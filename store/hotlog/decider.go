@@ -173,10 +173,14 @@ func newDecider(s *Store) *decider {
 
 func (d *decider) run() {
 	defer close(d.s.stopped)
-	go d.sync.run(d.s.log)
+	go d.sync.run(d.s.log, d.s.tree.db)
 	defer close(d.sync.begin)
+	failed := d.s.fail.Failed()
 	for {
 		select {
+		case <-failed:
+			d.surrender()
+			failed = nil
 		case <-d.s.queue.kick:
 			if d.drain() {
 				d.end()
@@ -185,7 +189,7 @@ func (d *decider) run() {
 		case err := <-d.sync.ended:
 			d.land(err)
 		case <-d.sync.lazy.C:
-			d.sync.wanted = true
+			d.sync.runs, d.sync.wanted = false, true
 			d.depart()
 		}
 	}

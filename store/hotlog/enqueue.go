@@ -231,5 +231,12 @@ func (s *Store) expires(now int64, asked time.Time) int64 {
 	if asked.IsZero() {
 		return min(now+s.opts.DefaultTTL.Milliseconds(), limit)
 	}
-	return min(max(asked.UnixMilli(), now), limit)
+	switch { // by time first, for one far away has no milliseconds
+	case asked.After(time.UnixMilli(limit)):
+		return limit
+	case asked.Before(time.UnixMilli(now)):
+		return now
+	default:
+		return asked.UnixMilli()
+	}
 }

@@ -208,7 +208,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	close(s.stop)
 	close(s.retirer.stop)
-	<-s.retirer.stopped
+	s.retirer.wait()
 	s.queue.mu.Lock()
 	s.queue.closed = true
 	s.queue.mu.Unlock()

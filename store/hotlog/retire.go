@@ -83,6 +83,18 @@ func (r *retirer) run() {
 	}
 }
 
+// wait waits for its end; but after a failure the tree may hold it for ever.
+func (r *retirer) wait() {
+	select {
+	case <-r.stopped:
+	case <-r.s.fail.Failed():
+		select {
+		case <-r.stopped:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // retire retires the oldest segment.
 func (r *retirer) retire() error {
 	r.still.Lock()

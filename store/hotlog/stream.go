@@ -50,7 +50,7 @@ func (st *stream) entry(seq uint64) *entry {
 
 // push adds the message after last.
 func (st *stream) push(e entry) {
-	if st.gone > 0 && len(st.hot) == cap(st.hot) {
+	if len(st.hot) == cap(st.hot) && st.gone > len(st.hot)/2 { // less would be copied again and again
 		n := copy(st.hot, st.hot[st.gone:])
 		clear(st.hot[n:])
 		st.hot, st.gone = st.hot[:n], 0

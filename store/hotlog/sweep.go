@@ -3,6 +3,7 @@ package hotlog
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	lsm "github.com/cockroachdb/pebble/v2"
@@ -26,20 +27,19 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 		return store.SweepResult{}, err
 	}
 	var result store.SweepResult
+	var failed error
 	for _, f := range append([]sweeper{s.sweepIDs, s.sweepCold, s.sweepHot}, s.sweepers...) {
 		if result.Removed >= budget {
 			result.More = true
-			return result, nil
+			return result, failed
 		}
 		removed, more, err := f(ctx, budget-result.Removed)
+		failed = errors.Join(failed, err) // what keeps one kind from being swept keeps no other
 		result.Removed += removed
 		s.counters.swept.Add(uint64(removed))
-		result.More = result.More || more
-		if err != nil {
-			return result, err
-		}
+		result.More = result.More || more && err == nil
 	}
-	return result, nil
+	return result, failed
 }
 
 // sweepIDs drops the buckets of message ids that nobody needs any more, each as a whole.
@@ -165,6 +165,10 @@ func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bo
 	for i := range found {
 		d := &found[i]
 		r, err := s.sweepQueue(ctx, d, budget-removed)
+		if errors.Is(err, store.ErrCorrupt) { // it must not keep the others from being swept
+			s.opts.Logger.Error("store: a queue cannot be swept", "err", err)
+			r, err = sweptQueue{seq: d.seq, next: s.opts.Clock().UnixMilli()}, nil
+		}
 		if err != nil {
 			return removed, true, err
 		}
@@ -172,8 +176,8 @@ func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bo
 			more = true
 			break // the note of this queue stays
 		}
-		if r.moving {
-			continue
+		if r.moving { // in an hour it will have moved
+			r.seq, r.next = d.seq, s.opts.Clock().UnixMilli()
 		}
 		c.delete(d.key)
 		if r.next != 0 {
@@ -182,8 +186,8 @@ func (s *Store) sweepCold(ctx context.Context, budget int) (removed int, more bo
 			c.setSealed(s.tree, key, appendQueue(nil, &d.queue))
 		}
 	}
-	if len(c) == 0 { // all are of what is just being moved; the next sweep looks again
-		return removed, more && removed > 0, nil
+	if len(c) == 0 {
+		return removed, more, nil
 	}
 	return removed, more, s.do(ctx, &changeOp{c})
 }

@@ -54,6 +54,7 @@ func TestSweepBesideMove(t *testing.T) {
 	if err := s.retirer.do(&movedOp{segment: s.log.Segment(), streams: []leaving{l}}); err != nil {
 		t.Fatal(err)
 	}
+	c.pass(time.Hour) // when the note of the move is looked at again
 	sweepAll(t, s, 100)
 	if p, err := s.Read(t.Context(), q, 0, 100, 1<<20); err != nil || p.Acknowledged != 20 {
 		t.Errorf("acknowledged up to %d, %v, want all 20", p.Acknowledged, err)

@@ -22,6 +22,7 @@ type syncing struct {
 	wanted  bool    // there is to be a next one
 
 	lazy  *time.Timer // runs while something is written for which no sync was asked
+	runs  bool        // it does
 	spare []*call     // an empty list, for drain
 }
 
@@ -31,11 +32,27 @@ func newSyncing(s *Store) syncing {
 	return y
 }
 
-// run syncs, in a goroutine of its own, until begin is closed.
-func (y *syncing) run(log *wal.Log) {
+// run syncs, and gives the tree the changes that are durable by that, in a goroutine of its own, until begin is closed. The tree may make it wait, for
+// ever if it cannot be flushed any more; the decider does not.
+func (y *syncing) run(log *wal.Log, db *lsm.DB) {
 	for range y.begin {
-		y.ended <- log.Sync()
+		err := log.Sync()
+		if err == nil && !y.tree.Empty() {
+			err = db.Apply(y.tree, lsm.NoSync)
+		}
+		y.ended <- err
 	}
+}
+
+// surrender answers all who wait, after a failure: the sync that is under way may never end.
+func (d *decider) surrender() {
+	y := &d.sync
+	err := d.s.fail.Err()
+	d.refuse(y.calls, err)
+	d.refuse(y.waiting, err)
+	clear(y.calls)
+	clear(y.waiting)
+	y.calls, y.waiting = y.calls[:0], y.waiting[:0]
 }
 
 // depart begins a sync if one is wanted and none is under way.
@@ -50,11 +67,13 @@ func (d *decider) depart() {
 		return
 	}
 	if !y.wanted {
-		if y.number != d.number {
+		if y.number != d.number && !y.runs { // it is not begun anew for what is written later, which might never end
+			y.runs = true
 			y.lazy.Reset(lazySync)
 		}
 		return
 	}
+	y.runs = false
 	y.lazy.Stop()
 	y.under, y.wanted, y.number = true, false, d.number
 	y.calls, y.waiting = y.waiting, y.calls[:0]
@@ -62,7 +81,7 @@ func (d *decider) depart() {
 	y.begin <- struct{}{}
 }
 
-// land publishes what a sync made durable: the tree gets its changes, readers see the messages, callers are answered.
+// land publishes what a sync made durable, and what the tree knows by now: readers see the messages, callers are answered.
 func (d *decider) land(err error) {
 	y := &d.sync
 	y.under = false
@@ -74,10 +93,7 @@ func (d *decider) land(err error) {
 		return
 	}
 	d.s.counters.syncs.Add(1)
-	if !y.tree.Empty() {
-		must(d.s.tree.db.Apply(y.tree, lsm.NoSync))
-		y.tree.Reset()
-	}
+	y.tree.Reset()
 	d.s.durable.Store(y.number)
 	for _, c := range y.calls {
 		if a, ok := c.op.(after); ok {
@@ -95,12 +111,22 @@ func (d *decider) land(err error) {
 // end makes everything durable, when nothing more will come.
 func (d *decider) end() {
 	y := &d.sync
-	for y.under {
-		d.land(<-y.ended)
-	}
-	y.wanted = true
-	for d.depart(); y.under; {
-		d.land(<-y.ended)
+	y.lazy.Stop()
+	for last := false; ; last = true {
+		for y.under {
+			select {
+			case err := <-y.ended:
+				d.land(err)
+			case <-d.s.fail.Failed():
+				d.surrender()
+				return // what is under way has its hands on the batches
+			}
+		}
+		if last {
+			break
+		}
+		y.wanted = true
+		d.depart()
 	}
 	y.lazy.Stop()
 	must(d.batch.tree.Close())

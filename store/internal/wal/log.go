@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (l *Log) Segment() uint64 { return l.number.Load() }
 // Oldest is the number of the oldest segment that was not retired.
 func (l *Log) Oldest() uint64 { return l.oldest.Load() }
 
-// ReadAt returns the payload of the record at p, in dst if it has room. Errors: ErrRetired, store.ErrCorrupt.
+// ReadAt returns the payload of the record at p, in dst if it has room. Errors: ErrRetired, store.ErrCorrupt, those of the file system.
 func (l *Log) ReadAt(p Pos, dst []byte) ([]byte, error) {
 	l.mu.RLock()
 	s := l.segments[p.Segment]
@@ -130,8 +131,10 @@ func (l *Log) ReadAt(p Pos, dst []byte) ([]byte, error) {
 		frame = make([]byte, n)
 	}
 	frame = frame[:n]
-	if _, err := s.file.ReadAt(frame, int64(p.Offset)); err != nil {
-		return nil, fmt.Errorf("%w: segment %d at %d: %v", store.ErrCorrupt, p.Segment, p.Offset, err)
+	if _, err := s.file.ReadAt(frame, int64(p.Offset)); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: segment %d ends before %d", store.ErrCorrupt, p.Segment, p.Offset)
+	} else if err != nil { // of the disk, and maybe gone at the next try
+		return nil, fmt.Errorf("wal: segment %d at %d: %w", p.Segment, p.Offset, err)
 	}
 	size, mark, ok := s.head(frame, p.Offset)
 	if ok && !mark && size == n {
