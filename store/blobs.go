@@ -10,6 +10,10 @@ const (
 	ChunkSize = 256 << 10
 	// MaxBlob is the largest blob, bytes.
 	MaxBlob = 100 << 20
+	// MaxMissing is how many missing chunks a BlobStatus names.
+	MaxMissing = 64
+	// UploadTime is for how long the next chunk of an incomplete blob is waited for.
+	UploadTime = 24 * time.Hour
 )
 
 // BlobID is the SHA-256 of a blob's content.
@@ -29,13 +33,13 @@ type Chunk struct {
 type BlobStatus struct {
 	Size     uint64
 	Received int      // chunks
-	Missing  []uint32 // the first chunks that are not there, at most 64
+	Missing  []uint32 // the first chunks that are not there, at most MaxMissing
 	Complete bool     // all chunks are there and have the blob's hash
 	Expires  time.Time
 }
 
 // Blobs are large values that do not change, named by their content. A blob lives until Expires, which grows with the messages that hold
-// on to it, so it is there as long as any of them. One that is not complete waits for its next chunk for a day, and not longer than it was to live.
+// on to it, so it is there as long as any of them. One that is not complete waits for its next chunk for UploadTime, and not longer than it was to live.
 type Blobs interface {
 	// PutChunk stores a chunk, durable when it returns; one that is there already changes nothing. With the last one the whole is checked, and given up
 	// if it has another hash. Errors: ErrHash, ErrInvalid (size or index do not fit), ErrQuota (the owner's blobs), ErrFull, ErrFailed, ErrClosed.
@@ -46,4 +50,12 @@ type Blobs interface {
 
 	// ReadChunk returns a chunk of a complete blob. Errors: ErrNotFound (or not complete), ErrInvalid (no such index), ErrCorrupt, ErrClosed.
 	ReadChunk(ctx context.Context, id BlobID, index uint32) ([]byte, error)
+}
+
+// Chunks is how many chunks a blob of so many bytes has.
+func Chunks(size uint64) int { return int((size + ChunkSize - 1) / ChunkSize) }
+
+// ChunkLength is the length of one chunk of a blob of so many bytes.
+func ChunkLength(size uint64, index int) int {
+	return int(min(size-uint64(index)*ChunkSize, ChunkSize))
 }

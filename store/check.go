@@ -47,3 +47,24 @@ func CheckKeyPackages(packages []KeyPackage) error {
 	}
 	return nil
 }
+
+// CheckKey returns ErrInvalid for what cannot be the key of a record. For engines.
+func CheckKey(key string) error {
+	if len(key) == 0 || len(key) > MaxKey {
+		return fmt.Errorf("%w: key of %d bytes, 1 to %d allowed", ErrInvalid, len(key), MaxKey)
+	}
+	return nil
+}
+
+// CheckChunk returns ErrInvalid for a chunk whose blob cannot be so large, or that does not fit in it. For engines.
+func CheckChunk(c *Chunk) error {
+	switch {
+	case c.Size == 0 || c.Size > MaxBlob:
+		return fmt.Errorf("%w: a blob of %d bytes, 1 to %d allowed", ErrInvalid, c.Size, MaxBlob)
+	case int64(c.Index) >= int64(Chunks(c.Size)):
+		return fmt.Errorf("%w: chunk %d of a blob of %d bytes", ErrInvalid, c.Index, c.Size)
+	case len(c.Data) != ChunkLength(c.Size, int(c.Index)):
+		return fmt.Errorf("%w: chunk %d of %d bytes, want %d", ErrInvalid, c.Index, len(c.Data), ChunkLength(c.Size, int(c.Index)))
+	}
+	return nil
+}

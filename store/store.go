@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,9 @@ const (
 	MaxBlobs = 16
 	// IDRetention is for how long at least a message id is recognised: after the message was stored, and after it was acknowledged.
 	IDRetention = 24 * time.Hour
+	// DefaultTTL and MaxTTL are for how long a message or a blob is kept that does not say, and at most, unless an engine is told otherwise.
+	DefaultTTL = 30 * 24 * time.Hour
+	MaxTTL     = 90 * 24 * time.Hour
 )
 
 // Identity is the Ed25519 public key that owns queues and KeyPackages, 32 bytes.
@@ -41,6 +45,20 @@ func (q QueueID) Next() QueueID {
 		return q
 	}
 	return QueueID{Owner: q.Owner, Group: q.Group + "\x00"}
+}
+
+// Compare is the order of Next, among queues of one owner.
+func (q QueueID) Compare(other QueueID) int {
+	switch {
+	case q.Group != other.Group:
+		return strings.Compare(q.Group, other.Group)
+	case q.Shared == other.Shared:
+		return 0
+	case other.Shared:
+		return -1
+	default:
+		return 1
+	}
 }
 
 // Message is one message for one queue that is not shared. Several messages of a call may share one Payload slice (1 to MaxPayload

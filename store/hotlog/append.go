@@ -2,29 +2,14 @@ package hotlog
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"quicnprotochat/store"
 )
 
-func checkPosts(posts []store.Post) error {
-	for i := range posts {
-		p := &posts[i]
-		if err := checkGroupID(p.Group); err != nil {
-			return err
-		}
-		m := [1]store.Message{{Payload: p.Payload, Blobs: p.Blobs}}
-		if err := store.CheckMessages(m[:]); err != nil {
-			return fmt.Errorf("post %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
 // Append implements store.Groups.
 func (s *Store) Append(ctx context.Context, posts []store.Post) ([]store.Result, error) {
-	if err := checkPosts(posts); err != nil {
+	if err := store.CheckPosts(posts); err != nil {
 		return nil, err
 	}
 	if !s.use() {

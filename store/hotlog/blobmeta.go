@@ -33,21 +33,13 @@ type blobMeta struct {
 	received []byte // a bit for each chunk; none once it is complete
 }
 
-// chunks is how many chunks a blob of a size has, which is above 0.
-func chunks(size uint64) int { return int((size + store.ChunkSize - 1) / store.ChunkSize) }
-
-// chunkLength is the length of one of its chunks.
-func chunkLength(size uint64, index int) int {
-	return int(min(size-uint64(index)*store.ChunkSize, store.ChunkSize))
-}
-
 func (m *blobMeta) has(index int) bool {
 	return m.complete || m.received[index/8]&(1<<(index%8)) != 0
 }
 
 func (m *blobMeta) count() (n int) {
 	if m.complete {
-		return chunks(m.size)
+		return store.Chunks(m.size)
 	}
 	for _, b := range m.received {
 		n += bits.OnesCount8(b)
@@ -55,15 +47,12 @@ func (m *blobMeta) count() (n int) {
 	return n
 }
 
-// uploadTime is for how long the next chunk of an incomplete blob is waited for, ms.
-const uploadTime = 24 * msPerHour
-
 // end is when the blob is given up, ms.
 func (m *blobMeta) end() int64 {
 	if m.complete {
 		return m.expires
 	}
-	return min(m.expires, m.touched+uploadTime)
+	return min(m.expires, m.touched+store.UploadTime.Milliseconds())
 }
 
 func (m *blobMeta) append(b []byte) []byte {
@@ -95,13 +84,13 @@ func decodeBlobMeta(b []byte) (m blobMeta, err error) {
 	}
 	want := 0
 	if !m.complete && r.err == nil {
-		want = (chunks(m.size) + 7) / 8
+		want = (store.Chunks(m.size) + 7) / 8
 	}
 	if r.err == nil && len(r.b) != want {
 		r.fail("blob with other chunks")
 	}
 	m.received = r.b
-	if n := chunks(m.size) % 8; r.err == nil && want > 0 && n > 0 && m.received[want-1]>>n != 0 {
+	if n := store.Chunks(m.size) % 8; r.err == nil && want > 0 && n > 0 && m.received[want-1]>>n != 0 {
 		r.fail("blob with chunks behind its end")
 	}
 	return m, r.err

@@ -12,21 +12,6 @@ import (
 
 var _ store.Blobs = (*Store)(nil)
 
-// maxMissing is how many missing chunks a status names.
-const maxMissing = 64
-
-func checkChunk(c *store.Chunk) error {
-	switch {
-	case c.Size == 0 || c.Size > store.MaxBlob:
-		return fmt.Errorf("%w: a blob of %d bytes, 1 to %d allowed", store.ErrInvalid, c.Size, store.MaxBlob)
-	case int64(c.Index) >= int64(chunks(c.Size)):
-		return fmt.Errorf("%w: chunk %d of a blob of %d bytes", store.ErrInvalid, c.Index, c.Size)
-	case len(c.Data) != chunkLength(c.Size, int(c.Index)):
-		return fmt.Errorf("%w: chunk %d of %d bytes, want %d", store.ErrInvalid, c.Index, len(c.Data), chunkLength(c.Size, int(c.Index)))
-	}
-	return nil
-}
-
 // blobChange is one change of a blob, under its lock.
 type blobChange struct {
 	s    *Store
@@ -101,7 +86,7 @@ func decodeUsed(b []byte) (uint64, error) {
 func (b *blobChange) remove(ctx context.Context) error {
 	m := b.meta
 	return b.charge(&m.owner, func(used uint64) (uint64, error) { return used - min(used, m.size), nil }, func() error {
-		for i := range chunks(m.size) {
+		for i := range store.Chunks(m.size) {
 			if m.has(i) {
 				b.c.delete(chunkKey(&b.name, i))
 			}
@@ -116,7 +101,7 @@ func (b *blobChange) remove(ctx context.Context) error {
 
 // PutChunk implements store.Blobs. An incomplete blob waits for its next chunk for a day.
 func (s *Store) PutChunk(ctx context.Context, c store.Chunk) (status store.BlobStatus, err error) {
-	if err := checkChunk(&c); err != nil {
+	if err := store.CheckChunk(&c); err != nil {
 		return status, err
 	}
 	if !s.use() {
@@ -161,7 +146,7 @@ func (b *blobChange) put(ctx context.Context, c *store.Chunk) error {
 // begin stores the first chunk, and charges the whole blob to its owner.
 func (b *blobChange) begin(ctx context.Context, c *store.Chunk, expires int64) error {
 	m := &blobMeta{id: c.Blob, owner: b.s.names.hash('u', c.Owner[:]), size: c.Size, expires: expires, touched: b.now}
-	m.received = make([]byte, (chunks(c.Size)+7)/8)
+	m.received = make([]byte, (store.Chunks(c.Size)+7)/8)
 	m.note = hourOf(m.end())
 	limit := b.s.opts.Quota.BlobBytes
 	err := b.charge(&m.owner, func(used uint64) (uint64, error) {
@@ -180,7 +165,7 @@ func (b *blobChange) begin(ctx context.Context, c *store.Chunk, expires int64) e
 // add stores a chunk that is not there, and checks the whole if it is the last.
 func (b *blobChange) add(ctx context.Context, c *store.Chunk) error {
 	m := b.meta
-	last := m.count()+1 == chunks(m.size)
+	last := m.count()+1 == store.Chunks(m.size)
 	if last {
 		if ok, err := b.check(c); err != nil {
 			return err
@@ -212,7 +197,7 @@ func (b *blobChange) refuse(ctx context.Context) error {
 // check says whether the chunks that are there, and c, have the hash.
 func (b *blobChange) check(c *store.Chunk) (bool, error) {
 	sum := sha256.New()
-	for i := range chunks(c.Size) {
+	for i := range store.Chunks(c.Size) {
 		data := c.Data
 		if i != int(c.Index) {
 			var err error
@@ -227,7 +212,7 @@ func (b *blobChange) check(c *store.Chunk) (bool, error) {
 
 func (m *blobMeta) status() store.BlobStatus {
 	status := store.BlobStatus{Size: m.size, Received: m.count(), Complete: m.complete, Expires: time.UnixMilli(m.end())}
-	for i := 0; !m.complete && i < chunks(m.size) && len(status.Missing) < maxMissing; i++ {
+	for i := 0; !m.complete && i < store.Chunks(m.size) && len(status.Missing) < store.MaxMissing; i++ {
 		if !m.has(i) {
 			status.Missing = append(status.Missing, uint32(i))
 		}
@@ -273,15 +258,15 @@ func (s *Store) ReadChunk(ctx context.Context, id store.BlobID, index uint32) ([
 		return nil, err
 	case !m.complete:
 		return nil, fmt.Errorf("%w: blob is not complete", store.ErrNotFound)
-	case int64(index) >= int64(chunks(m.size)):
-		return nil, fmt.Errorf("%w: chunk %d of %d", store.ErrInvalid, index, chunks(m.size))
+	case int64(index) >= int64(store.Chunks(m.size)):
+		return nil, fmt.Errorf("%w: chunk %d of %d", store.ErrInvalid, index, store.Chunks(m.size))
 	}
 	n := s.names.hash('b', id[:])
 	data, err := s.tree.get(chunkKey(&n, int(index)))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) != chunkLength(m.size, int(index)) {
+	if len(data) != store.ChunkLength(m.size, int(index)) {
 		if _, err := s.blob(&id); err != nil { // it went away meanwhile
 			return nil, err
 		}

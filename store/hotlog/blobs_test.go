@@ -52,7 +52,7 @@ func holds(t *testing.T, s *Store, content []byte) {
 	t.Helper()
 	id := store.BlobID(sha256.Sum256(content))
 	var got []byte
-	for i := range chunks(uint64(len(content))) {
+	for i := range store.Chunks(uint64(len(content))) {
 		data, err := s.ReadChunk(t.Context(), id, uint32(i))
 		if err != nil {
 			t.Fatalf("chunk %d: %v", i, err)

@@ -3,39 +3,16 @@ package hotlog
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"quicnprotochat/store"
 )
 
-func checkCommit(c *store.Commit) error {
-	if err := checkGroupID(c.Group); err != nil {
-		return err
-	}
-	if err := checkInfo(c.Info); err != nil {
-		return err
-	}
-	if err := store.CheckMessages([]store.Message{{Payload: c.Payload}}); err != nil {
-		return err
-	}
-	if err := store.CheckMessages(c.Welcomes); err != nil {
-		return err
-	}
-	switch {
-	case len(c.Added)+len(c.Removed) > store.MaxChange || len(c.Welcomes) > store.MaxChange:
-		return fmt.Errorf("%w: a commit that adds %d, removes %d and welcomes %d, %d allowed", store.ErrInvalid, len(c.Added), len(c.Removed), len(c.Welcomes), store.MaxChange)
-	case c.Epoch == math.MaxUint64:
-		return fmt.Errorf("%w: there is no epoch after %d", store.ErrInvalid, c.Epoch)
-	}
-	return nil
-}
-
 // Commit implements store.Groups. All of it must fit in a quarter of a segment of the log, else it is ErrTooLarge. A Welcome that its queue holds or held
 // already is left out.
 func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error) {
-	if err := checkCommit(&c); err != nil {
+	if err := store.CheckCommit(&c); err != nil {
 		return store.Result{}, err
 	}
 	if !s.use() {

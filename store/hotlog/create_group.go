@@ -8,21 +8,6 @@ import (
 	"quicnprotochat/store"
 )
 
-// checkGroupID returns ErrInvalid for what cannot be the id of a group.
-func checkGroupID(id string) error {
-	if id == "" {
-		return fmt.Errorf("%w: group without an id", store.ErrInvalid)
-	}
-	return store.CheckGroup(id)
-}
-
-func checkInfo(info []byte) error {
-	if len(info) > store.MaxInfo {
-		return fmt.Errorf("%w: GroupInfo of %d bytes, %d allowed", store.ErrTooLarge, len(info), store.MaxInfo)
-	}
-	return nil
-}
-
 // pinGroup returns the object of a group id, loaded, whether there is such a group or not.
 func (s *Store) pinGroup(id string) (*object, error) {
 	return s.pin(keyOf(&store.QueueID{Group: id, Shared: true}))
@@ -36,10 +21,10 @@ func (s *Store) saveInfo(c *changes, o *object, epoch uint64, info []byte) {
 
 // CreateGroup implements store.Groups. A group that takes the id of one that was dropped goes on above its numbers.
 func (s *Store) CreateGroup(ctx context.Context, g store.NewGroup) error {
-	if err := checkGroupID(g.ID); err != nil {
+	if err := store.CheckGroupID(g.ID); err != nil {
 		return err
 	}
-	if err := checkInfo(g.Info); err != nil {
+	if err := store.CheckInfo(g.Info); err != nil {
 		return err
 	}
 	if !s.use() {

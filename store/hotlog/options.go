@@ -61,8 +61,8 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.IDFilters, 128<<20)
 	setDefault(&o.TreeCache, 64<<20)
 	setDefault(&o.Reserve, 64<<20)
-	setDefault(&o.DefaultTTL, 30*24*time.Hour)
-	setDefault(&o.MaxTTL, 90*24*time.Hour)
+	setDefault(&o.DefaultTTL, store.DefaultTTL)
+	setDefault(&o.MaxTTL, store.MaxTTL)
 	if o.FS == nil {
 		o.FS = disk.Private(vfs.Default)
 	}

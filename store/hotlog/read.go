@@ -1,13 +1,11 @@
 package hotlog
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"quicnprotochat/store"
@@ -237,7 +235,7 @@ func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) (queues
 	o.mu.Lock()
 	o.all(func(st *stream) {
 		last := st.readable(durable)
-		if before(st.id.Group, false, &from) || st.acked == last {
+		if st.id.Compare(from) < 0 || st.acked == last {
 			return
 		}
 		queues = append(queues, store.QueueStatus{
@@ -251,27 +249,12 @@ func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) (queues
 	}
 	queues = append(queues, shared...)
 	slices.SortFunc(queues, func(a, b store.QueueStatus) int {
-		if c := strings.Compare(a.Group, b.Group); c != 0 {
-			return c
-		}
-		return cmp.Compare(asInt(a.Shared), asInt(b.Shared))
+		return store.QueueID{Group: a.Group, Shared: a.Shared}.Compare(store.QueueID{Group: b.Group, Shared: b.Shared})
 	})
 	if len(queues) > max {
 		return queues[:max], true, nil
 	}
 	return queues, false, nil
-}
-
-// before says whether a queue comes before from in the order of QueueID.Next.
-func before(group string, shared bool, from *store.QueueID) bool {
-	return group < from.Group || group == from.Group && from.Shared && !shared
-}
-
-func asInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // recordOf reads a message's own part of its record.

@@ -57,7 +57,7 @@ func (s *Store) sharedQueues(owner *object, from *store.QueueID) (queues []store
 	owner.mu.Lock()
 	groups := make([]string, 0, len(owner.groups))
 	for g := range owner.groups {
-		if !before(g, true, from) {
+		if (store.QueueID{Group: g, Shared: true}).Compare(*from) >= 0 {
 			groups = append(groups, g)
 		}
 	}
@@ -153,7 +153,7 @@ func (s *Store) coldSum(st *stream, seq uint64) (sum uint64, err error) {
 
 // Group implements store.Groups.
 func (s *Store) Group(ctx context.Context, id string) (store.Group, error) {
-	if err := checkGroupID(id); err != nil {
+	if err := store.CheckGroupID(id); err != nil {
 		return store.Group{}, err
 	}
 	if !s.use() {
@@ -218,7 +218,7 @@ func (s *Store) describe(o *object) (g store.Group, err error) {
 
 // Members implements store.Groups.
 func (s *Store) Members(ctx context.Context, id string, from store.Identity, max int) ([]store.Member, bool, error) {
-	if err := checkGroupID(id); err != nil {
+	if err := store.CheckGroupID(id); err != nil {
 		return nil, false, err
 	}
 	if max < 1 {

@@ -22,13 +22,6 @@ func decodeRecord(b []byte) (version uint64, value []byte, err error) {
 	return binary.BigEndian.Uint64(b), b[8:], nil
 }
 
-func checkKey(key string) error {
-	if len(key) == 0 || len(key) > store.MaxKey {
-		return fmt.Errorf("%w: key of %d bytes, 1 to %d allowed", store.ErrInvalid, len(key), store.MaxKey)
-	}
-	return nil
-}
-
 // putOp sets a record. Its version is where the log says so: no place of the log is used twice, and none is 0.
 type putOp struct {
 	key, value []byte
@@ -57,7 +50,7 @@ func (o *putOp) decide(b *batch) {
 
 // GetRecord implements store.Records.
 func (s *Store) GetRecord(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return store.Record{}, err
 	}
 	if !s.use() {
@@ -80,7 +73,7 @@ func (s *Store) GetRecord(ctx context.Context, key string) (store.Record, error)
 
 // PutRecord implements store.Records. Versions are not in order.
 func (s *Store) PutRecord(ctx context.Context, key string, value []byte, version uint64) (uint64, error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return 0, err
 	}
 	if len(value) > store.MaxValue {

@@ -90,7 +90,7 @@ func (s *Store) Drop(ctx context.Context, q store.QueueID) error {
 		return err
 	}
 	if q.Shared {
-		if err := checkGroupID(q.Group); err != nil {
+		if err := store.CheckGroupID(q.Group); err != nil {
 			return err
 		}
 	}

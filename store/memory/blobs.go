@@ -20,14 +20,11 @@ type blob struct {
 	touched  time.Time // when the last chunk came
 }
 
-// uploadTime is for how long the next chunk of an incomplete blob is waited for.
-const uploadTime = 24 * time.Hour
-
 func (b *blob) complete() bool { return b.received == len(b.chunks) }
 
 // end is when the blob is given up.
 func (b *blob) end() time.Time {
-	if wait := b.touched.Add(uploadTime); !b.complete() && wait.Before(b.expires) {
+	if wait := b.touched.Add(store.UploadTime); !b.complete() && wait.Before(b.expires) {
 		return wait
 	}
 	return b.expires
@@ -36,7 +33,7 @@ func (b *blob) end() time.Time {
 func (b *blob) status() store.BlobStatus {
 	status := store.BlobStatus{Size: b.size, Received: b.received, Complete: b.complete(), Expires: b.end()}
 	for i, c := range b.chunks {
-		if c == nil && len(status.Missing) < 64 {
+		if c == nil && len(status.Missing) < store.MaxMissing {
 			status.Missing = append(status.Missing, uint32(i))
 		}
 	}
@@ -75,12 +72,8 @@ func (s *Store) hold(ids []store.BlobID, asked, now time.Time) bool {
 
 // PutChunk implements store.Blobs.
 func (s *Store) PutChunk(ctx context.Context, c store.Chunk) (store.BlobStatus, error) {
-	n := (c.Size + store.ChunkSize - 1) / store.ChunkSize
-	switch {
-	case c.Size == 0 || c.Size > store.MaxBlob || uint64(c.Index) >= n:
-		return store.BlobStatus{}, fmt.Errorf("%w: chunk %d of a blob of %d bytes", store.ErrInvalid, c.Index, c.Size)
-	case uint64(len(c.Data)) != min(c.Size-uint64(c.Index)*store.ChunkSize, store.ChunkSize):
-		return store.BlobStatus{}, fmt.Errorf("%w: chunk %d of %d bytes in a blob of %d", store.ErrInvalid, c.Index, len(c.Data), c.Size)
+	if err := store.CheckChunk(&c); err != nil {
+		return store.BlobStatus{}, err
 	}
 	if err := s.enter(ctx); err != nil {
 		return store.BlobStatus{}, err
@@ -94,7 +87,7 @@ func (s *Store) PutChunk(ctx context.Context, c store.Chunk) (store.BlobStatus, 
 		if o.blobs+c.Size > s.opts.Quota.BlobBytes {
 			return store.BlobStatus{}, fmt.Errorf("%w: blobs of %d bytes held, %d more", store.ErrQuota, o.blobs, c.Size)
 		}
-		b = &blob{owner: c.Owner, size: c.Size, chunks: make([][]byte, n)}
+		b = &blob{owner: c.Owner, size: c.Size, chunks: make([][]byte, store.Chunks(c.Size))}
 		o.blobs += c.Size
 		s.blobs[c.Blob] = b
 	}

@@ -3,35 +3,15 @@ package memory
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"quicnprotochat/store"
 )
 
-func checkCommit(c *store.Commit) error {
-	if err := checkGroupID(c.Group); err != nil {
-		return err
-	}
-	if err := checkInfo(c.Info); err != nil {
-		return err
-	}
-	if err := store.CheckMessages(append([]store.Message{{Payload: c.Payload}}, c.Welcomes...)); err != nil {
-		return err
-	}
-	switch {
-	case len(c.Added)+len(c.Removed) > store.MaxChange || len(c.Welcomes) > store.MaxChange:
-		return fmt.Errorf("%w: a commit that adds %d, removes %d and welcomes %d", store.ErrInvalid, len(c.Added), len(c.Removed), len(c.Welcomes))
-	case c.Epoch == math.MaxUint64:
-		return fmt.Errorf("%w: there is no epoch after %d", store.ErrInvalid, c.Epoch)
-	}
-	return nil
-}
-
 // Commit implements store.Groups.
 func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error) {
-	if err := checkCommit(&c); err != nil {
+	if err := store.CheckCommit(&c); err != nil {
 		return store.Result{}, err
 	}
 	if err := s.enter(ctx); err != nil {

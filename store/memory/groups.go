@@ -34,20 +34,6 @@ func (r *reader) end() uint64 {
 	return r.until
 }
 
-func checkGroupID(id string) error {
-	if id == "" {
-		return fmt.Errorf("%w: group without an id", store.ErrInvalid)
-	}
-	return store.CheckGroup(id)
-}
-
-func checkInfo(info []byte) error {
-	if len(info) > store.MaxInfo {
-		return fmt.Errorf("%w: GroupInfo of %d bytes, %d allowed", store.ErrTooLarge, len(info), store.MaxInfo)
-	}
-	return nil
-}
-
 func (g *group) isMember(id store.Identity) bool {
 	r := g.readers[id]
 	return r != nil && r.until == 0
@@ -120,10 +106,10 @@ func (s *Store) trim(g *group, now time.Time) {
 
 // CreateGroup implements store.Groups.
 func (s *Store) CreateGroup(ctx context.Context, n store.NewGroup) error {
-	if err := checkGroupID(n.ID); err != nil {
+	if err := store.CheckGroupID(n.ID); err != nil {
 		return err
 	}
-	if err := checkInfo(n.Info); err != nil {
+	if err := store.CheckInfo(n.Info); err != nil {
 		return err
 	}
 	if err := s.enter(ctx); err != nil {
@@ -150,7 +136,7 @@ func (s *Store) CreateGroup(ctx context.Context, n store.NewGroup) error {
 
 // dropGroup forgets a group but for its numbers and ids.
 func (s *Store) dropGroup(id string) error {
-	if err := checkGroupID(id); err != nil {
+	if err := store.CheckGroupID(id); err != nil {
 		return err
 	}
 	g := s.groups[id]
@@ -167,14 +153,8 @@ func (s *Store) dropGroup(id string) error {
 
 // Append implements store.Groups.
 func (s *Store) Append(ctx context.Context, posts []store.Post) ([]store.Result, error) {
-	for i := range posts {
-		p := &posts[i]
-		if err := checkGroupID(p.Group); err != nil {
-			return nil, err
-		}
-		if err := store.CheckMessages([]store.Message{{Payload: p.Payload, Blobs: p.Blobs}}); err != nil {
-			return nil, fmt.Errorf("post %d: %w", i, err)
-		}
+	if err := store.CheckPosts(posts); err != nil {
+		return nil, err
 	}
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -222,7 +202,7 @@ func (s *Store) notify(g *group) {
 
 // Group implements store.Groups.
 func (s *Store) Group(ctx context.Context, id string) (store.Group, error) {
-	if err := checkGroupID(id); err != nil {
+	if err := store.CheckGroupID(id); err != nil {
 		return store.Group{}, err
 	}
 	if err := s.enter(ctx); err != nil {
@@ -238,7 +218,7 @@ func (s *Store) Group(ctx context.Context, id string) (store.Group, error) {
 
 // Members implements store.Groups.
 func (s *Store) Members(ctx context.Context, id string, from store.Identity, max int) ([]store.Member, bool, error) {
-	if err := checkGroupID(id); err != nil {
+	if err := store.CheckGroupID(id); err != nil {
 		return nil, false, err
 	}
 	if max < 1 {

@@ -55,10 +55,10 @@ func New(opts Options) *Store {
 		opts.Clock = time.Now
 	}
 	if opts.DefaultTTL == 0 {
-		opts.DefaultTTL = 30 * 24 * time.Hour
+		opts.DefaultTTL = store.DefaultTTL
 	}
 	if opts.MaxTTL == 0 {
-		opts.MaxTTL = 90 * 24 * time.Hour
+		opts.MaxTTL = store.MaxTTL
 	}
 	opts.Quota = opts.Quota.WithDefaults()
 	return &Store{

@@ -256,12 +256,12 @@ func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) ([]stor
 	for g := range o.reads {
 		ids = append(ids, store.QueueID{Owner: from.Owner, Group: g, Shared: true})
 	}
-	slices.SortFunc(ids, compare)
+	slices.SortFunc(ids, store.QueueID.Compare)
 	var queues []store.QueueStatus
 	for _, id := range ids {
 		v := s.view(id)
 		held := v.messages(0)
-		if compare(id, from) < 0 || len(held) == 0 {
+		if id.Compare(from) < 0 || len(held) == 0 {
 			continue
 		}
 		if len(queues) == max {
@@ -274,16 +274,4 @@ func (s *Store) Queues(ctx context.Context, from store.QueueID, max int) ([]stor
 		queues = append(queues, q)
 	}
 	return queues, false, nil
-}
-
-// compare is the order of store.QueueID.Next, among queues of one owner.
-func compare(a, b store.QueueID) int {
-	switch {
-	case a.Group < b.Group || a.Group == b.Group && !a.Shared && b.Shared:
-		return -1
-	case a == b:
-		return 0
-	default:
-		return 1
-	}
 }

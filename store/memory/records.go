@@ -10,16 +10,9 @@ import (
 	"quicnprotochat/store"
 )
 
-func checkKey(key string) error {
-	if len(key) == 0 || len(key) > store.MaxKey {
-		return fmt.Errorf("%w: key of %d bytes, 1 to %d allowed", store.ErrInvalid, len(key), store.MaxKey)
-	}
-	return nil
-}
-
 // GetRecord implements store.Records.
 func (s *Store) GetRecord(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return store.Record{}, err
 	}
 	if err := s.enter(ctx); err != nil {
@@ -36,7 +29,7 @@ func (s *Store) GetRecord(ctx context.Context, key string) (store.Record, error)
 
 // PutRecord implements store.Records.
 func (s *Store) PutRecord(ctx context.Context, key string, value []byte, version uint64) (uint64, error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return 0, err
 	}
 	if len(value) > store.MaxValue {
