@@ -221,7 +221,7 @@ func (d *Daemon) sweep(ctx context.Context) {
 			}
 			more = err == nil && res.More
 		}
-		d.log.Debug("store", "stats", fmt.Sprintf("%+v", d.store.Stats()))
+		d.log.Debug("store", "stats", d.store.Stats())
 	}
 }
 

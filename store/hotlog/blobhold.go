@@ -31,6 +31,10 @@ func (s *Store) hold(ctx context.Context, blobs []store.BlobID, asked time.Time)
 			b.meta.expires = min(expires+msPerHour, maxTime)
 			return b.save(ctx, true)
 		})
+		if errors.Is(err, store.ErrCorrupt) { // it is as good as gone; the other messages of a call are not concerned
+			s.opts.Logger.Error("store: corrupt blob", "err", err)
+			err, there = nil, false
+		}
 		if err != nil || !there {
 			return false, err
 		}

@@ -15,8 +15,9 @@ func (s *Store) dropGroup(ctx context.Context, id string) error {
 		return err
 	}
 	defer o.unpin()
+	var d *dropOp
 	for {
-		d := &dropOp{object: o}
+		d = &dropOp{object: o}
 		err := d.prepare(s)
 		if err == nil {
 			err = s.do(ctx, d)
@@ -34,12 +35,9 @@ func (s *Store) dropGroup(ctx context.Context, id string) error {
 			break
 		}
 	}
-	o.mu.Lock()
-	st := o.find(id)
-	last := st.readable(s.durable.Load())
-	o.mu.Unlock()
 	q := store.QueueID{Group: id, Shared: true}
-	if err := s.acknowledge(ctx, []store.Cursor{{Queue: q, Seq: last}}); err != nil {
+	ctx = context.WithoutCancel(ctx) // asked for again it would find no group
+	if err := s.acknowledge(ctx, []store.Cursor{{Queue: q, Seq: d.last}}); err != nil {
 		return err
 	}
 	return s.do(ctx, &changeOp{}) // so that this is durable, too
@@ -50,7 +48,8 @@ type dropOp struct {
 	object *object
 	owners map[store.Identity]*object
 	bytes  int
-	stale  bool // somebody came after the members were looked up
+	last   uint64 // of the log: what comes later is of a group that took the id
+	stale  bool   // somebody came after the members were looked up
 	err    error
 }
 
@@ -91,6 +90,7 @@ func (o *dropOp) decide(b *batch) {
 			return
 		}
 	}
+	o.last = g.log.last
 	var c changes
 	c.delete(groupKey(kindGroup, &o.object.name))
 	c.delete(groupKey(kindInfo, &o.object.name))

@@ -26,7 +26,7 @@ func (p *part) size() int {
 func manySize(parts, n int) int { return 1 + n + parts*(binary.MaxVarintLen32+maxHeader) }
 
 // many writes one record of kind recordMany, and adds the messages in it to their streams. The headers must have been made by batch.header, in order, with
-// no other message added to the stream since: two messages of one record are for different streams.
+// no other message added to the stream since; of several for one stream each but the first goes on from the one before it.
 func (b *batch) many(parts []part) wal.Pos {
 	n := 1
 	for i := range parts {

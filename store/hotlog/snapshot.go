@@ -34,6 +34,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	f := s.opts.FS
+	dir = f.PathJoin(dir) // without a slash at its end
 	if _, err := f.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
 			return fmt.Errorf("store: snapshot: %w", err)
@@ -79,7 +80,7 @@ func (s *Store) copyTo(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := disk.SyncDir(f, f.PathDir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err
+		return errors.Join(err, f.RemoveAll(dir))
 	}
 	return nil
 }

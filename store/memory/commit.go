@@ -82,17 +82,28 @@ func (s *Store) fitWelcomes(welcomes []store.Message, now time.Time) bool {
 	type held struct{ messages, bytes uint64 }
 	more := make(map[store.QueueID]held)
 	made := make(map[*owner]int)
+	named := make(map[store.QueueID]bool) // these are not forgotten to make room for each other
+	for i := range welcomes {
+		named[welcomes[i].Queue] = true
+	}
+	type message struct {
+		queue store.QueueID
+		id    store.MessageID
+	}
+	seen := make(map[message]bool)
 	for i := range welcomes {
 		w := &welcomes[i]
 		o := s.owner(w.Queue.Owner)
 		q := o.queues[w.Queue.Group]
 		h, known := more[w.Queue]
-		if q != nil && q.duplicate(w.ID, now) != 0 {
+		this := message{w.Queue, w.ID}
+		if seen[this] || q != nil && q.duplicate(w.ID, now) != 0 {
 			continue
 		}
+		seen[this] = true
 		if q == nil && !known {
 			if made[o]++; len(o.queues)+made[o] > s.opts.Quota.Queues {
-				o.forgetIdle(now)
+				o.forgetIdle(now, func(group string) bool { return named[store.QueueID{Owner: w.Queue.Owner, Group: group}] })
 			}
 			if len(o.queues)+made[o] > s.opts.Quota.Queues {
 				return false

@@ -89,16 +89,17 @@ func (s *Store) acknowledgeShared(c *store.Cursor, now time.Time) {
 	s.trim(g, now)
 }
 
-// trim removes what everybody has read.
+// trim removes what everybody has read. Those who were removed and have nothing left to read, since it has expired, hold up nobody.
 func (s *Store) trim(g *group, now time.Time) {
-	if len(g.readers) == 0 {
-		return
-	}
-	to := uint64(math.MaxUint64)
-	for _, r := range g.readers {
+	to := g.log.last
+	for id, r := range g.readers {
+		if r.end() <= g.log.acked {
+			s.leaves(g, id)
+			continue
+		}
 		to = min(to, r.acked)
 	}
-	if to = min(to, g.log.last); to > g.log.acked {
+	if to > g.log.acked {
 		s.stats.Acknowledged += to - g.log.acked
 		g.log.acknowledge(to, now)
 	}

@@ -126,7 +126,7 @@ func (s *Store) newQueue(o *owner, m *store.Message, now time.Time) *queue {
 		return nil
 	}
 	if len(o.queues) >= s.opts.Quota.Queues {
-		o.forgetIdle(now)
+		o.forgetIdle(now, func(string) bool { return false })
 	}
 	if len(o.queues) >= s.opts.Quota.Queues {
 		return nil
@@ -136,9 +136,10 @@ func (s *Store) newQueue(o *owner, m *store.Message, now time.Time) *queue {
 	return q
 }
 
-func (o *owner) forgetIdle(now time.Time) {
+// forgetIdle forgets the queues that are empty and long unused, but for those to keep.
+func (o *owner) forgetIdle(now time.Time, keep func(group string) bool) {
 	for g, q := range o.queues {
-		if q.acked == q.last && now.Sub(q.touched) > 2*store.IDRetention {
+		if !keep(g) && q.acked == q.last && now.Sub(q.touched) > 2*store.IDRetention {
 			o.floor = max(o.floor, q.last)
 			delete(o.queues, g)
 		}

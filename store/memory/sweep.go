@@ -45,8 +45,9 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 		}
 	}
 	for id, log := range s.logs {
-		if w.queue(log) && s.groups[id] != nil {
-			s.notify(s.groups[id])
+		if g := s.groups[id]; w.queue(log) && g != nil {
+			s.notify(g)
+			s.trim(g, w.now)
 		}
 	}
 	for id, b := range s.blobs {
