@@ -16,7 +16,7 @@ func look(f vfs.FS, path string) (count int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, r.f.Close()) }()
+	defer func() { err = errors.Join(err, r.close()) }()
 	if r.filter, err = r.load(); err != nil {
 		return r.count, err
 	}
@@ -33,7 +33,8 @@ func look(f vfs.FS, path string) (count int64, err error) {
 		}
 		for i := range min(pageEntries, r.count-n*pageEntries) {
 			e := p[i*entrySize:][:entrySize]
-			if bytes.Compare(e[:idSize], last) < 0 || !holds(r.filter[part(e, r.blocks)*blockSize:], e) {
+			bits := probeOf(e)
+			if bytes.Compare(e[:idSize], last) < 0 || !bits.in(&r.filter[part(e, r.blocks)]) {
 				return r.count, fmt.Errorf("%w: %s: page %d: entry %d is out of place", store.ErrCorrupt, path, r.entries()+n, i)
 			}
 			last = append(last[:0], e[:idSize]...)

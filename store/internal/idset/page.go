@@ -57,10 +57,39 @@ func part(id []byte, n int64) int64 {
 	return int64(hi)
 }
 
-// bit is one of the five bits of an id in its block: the number of a word, and a mask. The bytes that it comes from do not decide the block.
-func bit(id []byte, probe int) (word int, mask uint64) {
-	at := binary.BigEndian.Uint64(id[idSize-8:]) >> (9 * probe) & 511
-	return int(at >> 6), 1 << (at & 63)
+// block is one of a filter.
+type block [blockSize / 8]uint64
+
+// probe is the five bits of an id in its block, the same in every filter: the number of a word, and a mask, for each. The bytes that they come from do not decide the block.
+type probe struct {
+	words [probes]uint8
+	masks [probes]uint64
+}
+
+func probeOf(id []byte) (p probe) {
+	bits := binary.BigEndian.Uint64(id[idSize-8:])
+	for i := range probes {
+		at := bits >> (9 * i)
+		p.words[i], p.masks[i] = uint8(at>>6&7), 1<<(at&63)
+	}
+	return p
+}
+
+// in says whether a block may hold the id. It decides once, at the end: most often the answer is no, and a processor that guesses that looks at the blocks of many filters at a time.
+func (p *probe) in(b *block) bool {
+	missing := p.masks[0] &^ b[p.words[0]&7]
+	missing |= p.masks[1] &^ b[p.words[1]&7]
+	missing |= p.masks[2] &^ b[p.words[2]&7]
+	missing |= p.masks[3] &^ b[p.words[3]&7]
+	missing |= p.masks[4] &^ b[p.words[4]&7]
+	return missing == 0
+}
+
+// decode reads a block of a page.
+func (b *block) decode(text []byte) {
+	for i := range b {
+		b[i] = binary.LittleEndian.Uint64(text[8*i:])
+	}
 }
 
 // blocks is how many a filter for n entries has.

@@ -2,7 +2,6 @@ package idset
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,7 @@ type run struct {
 	head
 	path   string
 	f      vfs.File
-	filter []byte // the blocks; nil if they are not in memory
+	filter []block // nil if it is not in memory
 }
 
 var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}
@@ -63,12 +62,32 @@ func (r *run) read(p *[pageSize]byte, n int64) error {
 	return nil
 }
 
+// close gives back what the run takes; it must be in use no more.
+func (r *run) close() error {
+	if r.filter != nil {
+		free(r.filter)
+		r.filter = nil
+	}
+	return r.f.Close()
+}
+
 // filterBytes is the memory that the filter takes.
 func (r *run) filterBytes() int { return int(r.blocks) * blockSize }
 
-// load reads the filter. A page that cannot be read counts as one that may hold everything.
-func (r *run) load() ([]byte, error) {
-	filter := make([]byte, 0, r.filterBytes())
+// load reads the filter, to memory that free gives back. A page that cannot be read counts as one that may hold everything.
+func (r *run) load() ([]block, error) {
+	filter, err := allocate(int(r.blocks))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.loadTo(filter); err != nil {
+		free(filter)
+		return nil, err
+	}
+	return filter, nil
+}
+
+func (r *run) loadTo(filter []block) error {
 	p := pagePool.Get().(*[pageSize]byte)
 	defer pagePool.Put(p)
 	for n := int64(1); n < r.entries(); n++ {
@@ -78,44 +97,42 @@ func (r *run) load() ([]byte, error) {
 				p[i] = 0xff
 			}
 		} else if err != nil {
-			return nil, err
+			return err
 		}
-		filter = append(filter, p[:min(pageBlocks*blockSize, cap(filter)-len(filter))]...)
+		part := filter[:min(pageBlocks, len(filter))]
+		for i := range part {
+			part[i].decode(p[i*blockSize:])
+		}
+		filter = filter[len(part):]
 	}
-	return filter, nil
+	return nil
 }
 
 // find returns the number of an id, or 0.
-func (r *run) find(id *ID) (uint64, error) {
-	block := part(id[:], r.blocks)
-	if r.filter != nil {
-		if !holds(r.filter[block*blockSize:], id[:]) {
-			return 0, nil
-		}
+func (r *run) find(id *ID, bits *probe) (uint64, error) {
+	at := part(id[:], r.blocks)
+	if r.filter != nil && !bits.in(&r.filter[at]) {
+		return 0, nil
 	}
+	return r.findOnDisk(id, bits, at)
+}
+
+func (r *run) findOnDisk(id *ID, bits *probe, at int64) (uint64, error) {
 	p := pagePool.Get().(*[pageSize]byte)
 	defer pagePool.Put(p)
 	if r.filter == nil {
-		err := r.read(p, 1+block/pageBlocks)
-		if err == nil && !holds(p[block%pageBlocks*blockSize:], id[:]) {
-			return 0, nil
+		err := r.read(p, 1+at/pageBlocks)
+		if err == nil {
+			var b block
+			if b.decode(p[at%pageBlocks*blockSize:]); !bits.in(&b) {
+				return 0, nil
+			}
 		}
 		if err != nil && !errors.Is(err, store.ErrCorrupt) {
 			return 0, err
 		}
 	}
 	return r.search(p, id[:])
-}
-
-// holds says whether the block may hold the id.
-func holds(block, id []byte) bool {
-	for i := range probes {
-		word, mask := bit(id, i)
-		if binary.LittleEndian.Uint64(block[8*word:])&mask == 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // search looks for an id in the pages of entries: first where it should be, if they were spread quite evenly, then as far from there as the page says; and

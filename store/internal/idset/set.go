@@ -142,7 +142,7 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 	s.mu.Unlock()
 	if old != nil { // its file has another's name by now
 		s.files.Lock()
-		err := old.f.Close()
+		err := old.close()
 		s.files.Unlock()
 		if err != nil {
 			return err
@@ -187,7 +187,7 @@ func (s *Set) remove(runs []*run) (err error) {
 	s.files.Lock()
 	defer s.files.Unlock()
 	for _, r := range runs {
-		err = errors.Join(err, r.f.Close(), s.o.FS.Remove(r.path))
+		err = errors.Join(err, r.close(), s.o.FS.Remove(r.path))
 	}
 	return err
 }
@@ -208,12 +208,16 @@ func (s *Set) fillRoom() {
 		s.mu.Unlock()
 		filter, err := r.load()
 		s.mu.Lock()
-		if !slices.Contains(s.runs, r) || err != nil {
-			s.room += r.filterBytes()
-		} else {
+		there := slices.Contains(s.runs, r)
+		if there && err == nil {
 			r.filter = filter
+		} else {
+			s.room += r.filterBytes()
 		}
 		s.mu.Unlock()
+		if !there && err == nil {
+			free(filter)
+		}
 		if err != nil {
 			s.o.Logger.Warn("store: reading a filter of message ids", "err", err)
 			return
@@ -223,13 +227,14 @@ func (s *Set) fillRoom() {
 
 // Find returns the number under which an id was added to one of the buckets from oldest to newest, or 0. Errors: store.ErrCorrupt, of the file system.
 func (s *Set) Find(id *ID, oldest, newest uint32) (uint64, error) {
+	bits := probeOf(id[:])
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, r := range s.runs {
 		if r.bucket < oldest || r.bucket > newest {
 			continue
 		}
-		if seq, err := r.find(id); seq != 0 || err != nil {
+		if seq, err := r.find(id, &bits); seq != 0 || err != nil {
 			return seq, err
 		}
 	}
@@ -286,7 +291,7 @@ func (s *Set) Stats() Stats {
 // Close closes the files. Nothing else may be under way, or come after it.
 func (s *Set) Close() (err error) {
 	for _, r := range append(s.runs, s.later...) {
-		err = errors.Join(err, r.f.Close())
+		err = errors.Join(err, r.close())
 	}
 	return err
 }

@@ -72,7 +72,7 @@ type writer struct {
 	f               vfs.File
 	filter, entries *stream
 	block           int64 // that is being filled
-	bits            [blockSize / 8]uint64
+	bits            block
 	begun           int64 // bytes of entries that the disk was told of
 }
 
@@ -95,9 +95,9 @@ func (w *writer) add(id []byte, seq uint64) error {
 			return err
 		}
 	}
-	for i := range probes {
-		word, mask := bit(id, i)
-		w.bits[word] |= mask
+	p := probeOf(id)
+	for i, word := range p.words {
+		w.bits[word] |= p.masks[i]
 	}
 	room, err := w.entries.next(entrySize)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *writer) endBlock() error {
 	for i, word := range w.bits {
 		binary.LittleEndian.PutUint64(room[8*i:], word)
 	}
-	w.bits = [blockSize / 8]uint64{}
+	w.bits = block{}
 	w.block++
 	return nil
 }
