@@ -40,7 +40,7 @@ const filtersOfTree = 8
 // newIDs takes room bytes for the filters of both.
 func newIDs(t *tree, dir string, o *Options) (*ids, error) {
 	ofTree := o.IDFilters / filtersOfTree
-	runs, err := idset.Open(idset.Options{FS: o.FS, Dir: dir, Room: o.IDFilters - ofTree, Logger: o.Logger})
+	runs, err := idset.Open(idset.Options{FS: o.FS, Dir: dir, Room: o.IDFilters - ofTree, Spare: 2 * o.Reserve, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}

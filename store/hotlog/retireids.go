@@ -39,7 +39,7 @@ func (r *retirer) moveIDs(g *segment) error {
 // mergeIDs merges runs of ids, in a goroutine of its own, when there are more of them.
 func (r *retirer) mergeIDs() {
 	for {
-		more, err := r.s.ids.runs.Merge(r.s.stop)
+		more, err := r.s.ids.runs.Merge(bucketOf(r.s.opts.Clock().UnixMilli()), r.s.stop)
 		if err != nil {
 			r.s.opts.Logger.Warn("store: merging runs of message ids", "err", err)
 		}

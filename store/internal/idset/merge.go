@@ -17,12 +17,13 @@ const (
 
 var errStopped = errors.New("stopped")
 
-// Merge merges some runs into one, if there are enough of them, and says whether it did: call it again then. It ends early, with nothing done, when stop is closed.
-func (s *Set) Merge(stop <-chan struct{}) (bool, error) {
+// Merge merges some runs into one, if there are enough of them, and says whether it did: call it again then. current is the bucket that is added to. It ends early, with nothing
+// done, when stop is closed, and does nothing while the disk has too little room.
+func (s *Set) Merge(current uint32, stop <-chan struct{}) (bool, error) {
 	s.work.Lock()
 	defer s.work.Unlock()
-	h, inputs := s.pick()
-	if len(inputs) == 0 {
+	h, inputs := s.pick(current)
+	if len(inputs) == 0 || !s.fits(h) {
 		return false, nil
 	}
 	m := merging{s: s, stop: stop}
@@ -47,21 +48,24 @@ func (s *Set) Merge(stop <-chan struct{}) (bool, error) {
 	return true, err
 }
 
-// pick chooses what to merge. In the newest bucket these are the oldest runs of a level that has enough; the others get no more runs, so all that they have
+// fits says whether the disk has room for a run of as many entries.
+func (s *Set) fits(h head) bool {
+	h.blocks = blocks(h.count)
+	usage, err := s.o.FS.GetDiskUsage(s.o.Dir)
+	return err != nil || usage.AvailBytes >= uint64(h.size())+s.o.Spare // without an answer, it is tried
+}
+
+// pick chooses what to merge. In the current bucket these are the oldest runs of a level that has enough; the others get no more runs, so all that they have
 // becomes one.
-func (s *Set) pick() (h head, inputs []*run) {
+func (s *Set) pick(current uint32) (h head, inputs []*run) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if len(s.runs) == 0 {
-		return h, nil
-	}
-	newest := s.runs[0].bucket
 	type kind struct{ bucket, level uint32 }
 	found := make(map[kind][]*run)
 	for _, r := range slices.Backward(s.runs) {
 		k := kind{r.bucket, r.level}
 		enough := fanIn
-		if r.bucket != newest {
+		if r.bucket != current {
 			k.level, enough = maxLevel, 2
 		} else if r.level == maxLevel {
 			continue
@@ -72,7 +76,7 @@ func (s *Set) pick() (h head, inputs []*run) {
 		}
 	}
 	for k, runs := range found {
-		if k.bucket != newest && len(runs) > 1 {
+		if k.bucket != current && len(runs) > 1 {
 			return over(runs, maxLevel)
 		}
 	}

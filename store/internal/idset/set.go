@@ -19,6 +19,7 @@ type Options struct {
 	FS     vfs.FS
 	Dir    string // which exists, and is the set's alone
 	Room   int    // bytes of memory for filters
+	Spare  uint64 // bytes of the disk that Merge leaves free
 	Logger *slog.Logger
 }
 

@@ -57,10 +57,10 @@ func add(t testing.TB, s *Set, bucket uint32, segment uint64, list []Entry) {
 	}
 }
 
-func mergeAll(t testing.TB, s *Set) {
+func mergeAll(t testing.TB, s *Set, current uint32) {
 	t.Helper()
 	for {
-		more, err := s.Merge(nil)
+		more, err := s.Merge(current, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestRuns(t *testing.T) {
 			expect(t, s, 0, from, true)
 			expect(t, s, from, 2*from, false)
 			before := s.Stats()
-			mergeAll(t, s)
+			mergeAll(t, s, 5)
 			after := s.Stats()
 			if before.Runs != 16 || after.Runs != 5 || after.Entries != from || after.Merged == 0 || after.Filters > room || room > 0 && after.Filters == 0 {
 				t.Fatalf("%+v, and after merging %+v", before, after)
@@ -181,7 +181,7 @@ func TestWalk(t *testing.T) {
 				bucket++
 				last = nil
 			case "merge":
-				mergeAll(t, s)
+				mergeAll(t, s, bucket)
 			case "drop":
 				oldest := rapid.Uint32Range(0, bucket).Draw(r, "oldest")
 				if _, err := s.Drop(oldest); err != nil {
@@ -317,7 +317,7 @@ func TestDamage(t *testing.T) {
 		for i := range uint64(fanIn) { // merging loses the page, and nothing else
 			add(t, s, 1, 10+i, entries(20_000+i, 1))
 		}
-		mergeAll(t, s)
+		mergeAll(t, s, 1)
 		lost := 0
 		for n := range uint64(10_000) {
 			name := id(n)
@@ -363,7 +363,7 @@ func TestStop(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	close(stop)
-	if more, err := s.Merge(stop); more || err != nil {
+	if more, err := s.Merge(1, stop); more || err != nil {
 		t.Fatal(more, err)
 	}
 	if names, _ := o.FS.List(o.Dir); len(names) != fanIn {
@@ -429,4 +429,53 @@ func FuzzRun(f *testing.F) {
 			}
 		}
 	})
+}
+
+// full is a disk with as much room as it says.
+type full struct {
+	vfs.FS
+	free uint64
+}
+
+func (f *full) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: f.free, TotalBytes: 1 << 40, UsedBytes: 1<<40 - f.free}, nil
+}
+
+// TestRoom: nothing is merged while that would fill the disk.
+func TestRoom(t *testing.T) {
+	fs := &full{FS: vfs.NewMem(), free: 100_000}
+	o := options(fs, 0)
+	o.Spare = 60_000
+	s := mustOpen(t, o)
+	defer s.Close()
+	for i := range uint64(fanIn) {
+		add(t, s, 1, 1+i, entries(200*i, 200))
+	}
+	if more, err := s.Merge(1, nil); more || err != nil {
+		t.Fatal(more, err)
+	}
+	fs.free = 200_000
+	if more, err := s.Merge(1, nil); !more || err != nil {
+		t.Fatal(more, err)
+	}
+	expect(t, s, 0, 200*fanIn, true)
+}
+
+// TestClockBack: while the clock says an earlier time than it did, the runs of that time are not all merged again whenever one comes.
+func TestClockBack(t *testing.T) {
+	s := mustOpen(t, options(vfs.NewMem(), 0))
+	defer s.Close()
+	add(t, s, 9, 1, entries(0, 1))
+	for i := range uint64(100) {
+		add(t, s, 5, 2+i, entries(1+100*i, 100))
+		mergeAll(t, s, 5)
+	}
+	if st := s.Stats(); st.Merged > 2*st.Entries {
+		t.Fatalf("%+v", st)
+	}
+	mergeAll(t, s, 6)
+	if st := s.Stats(); st.Runs != 2 {
+		t.Fatalf("%+v", st)
+	}
+	expect(t, s, 0, 10_001, true)
 }
