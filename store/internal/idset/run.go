@@ -17,6 +17,8 @@ type run struct {
 	head
 	path string
 	f    vfs.File
+
+	replaced bool // another file has its name by now
 }
 
 var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}

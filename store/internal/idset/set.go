@@ -145,10 +145,11 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 	}
 	s.swap(r, old)
 	s.mu.Unlock()
-	if old != nil {
-		return old.f.Close() // its file has another's name by now
+	if old == nil {
+		return nil
 	}
-	return nil
+	old.replaced = true
+	return s.remove([]*run{old})
 }
 
 // Note has the filters know an id of a bucket that is kept elsewhere; call it before it is there.
@@ -254,7 +255,10 @@ func (s *Set) remove(runs []*run) (err error) {
 	}
 	s.mu.Unlock()
 	for _, r := range runs {
-		err = errors.Join(err, r.f.Close(), s.o.FS.Remove(r.path))
+		err = errors.Join(err, r.f.Close())
+		if !r.replaced {
+			err = errors.Join(err, s.o.FS.Remove(r.path))
+		}
 	}
 	return err
 }

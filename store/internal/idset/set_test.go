@@ -526,3 +526,25 @@ func TestFilters(t *testing.T) {
 		}
 	}
 }
+
+// TestReplacedWhileRead: a run that takes the place of another, as after a crash, while that one is read: neither is lost.
+func TestReplacedWhileRead(t *testing.T) {
+	s := mustOpen(t, options(vfs.NewMem(), 1<<20))
+	defer s.Close()
+	add(t, s, 1, 1, entries(0, 1000))
+	s.mu.Lock()
+	s.held++
+	old := s.runs[0]
+	s.mu.Unlock()
+	add(t, s, 1, 1, entries(0, 1000))
+	if seq, err := old.find(&entries(0, 1)[0].ID); seq != 1 || err != nil {
+		t.Fatalf("the old file was closed: %d, %v", seq, err)
+	}
+	if err := s.release(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, s, 0, 1000, true)
+	if names, _ := s.o.FS.List(s.o.Dir); len(names) != 1 {
+		t.Fatalf("%q", names)
+	}
+}
