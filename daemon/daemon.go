@@ -44,6 +44,8 @@ type Config struct {
 	CertFile, KeyFile string
 	// StoreKeyFile holds the key that the store is encrypted with, always the same one; empty: it is not encrypted.
 	StoreKeyFile string
+	// BackupDir is where Backup makes its copies, best in the file system of DataDir, where they cost little; empty: it makes none. It must not be in DataDir.
+	BackupDir string
 	// Limits of the transport; nil: quicrpc.DefaultLimits.
 	Limits *quicrpc.Limits
 	// Version is what clients are told.
@@ -60,6 +62,8 @@ type Daemon struct {
 	ds     *ds.Service
 	cert   *certs.ServerCertificate
 	log    *slog.Logger
+
+	dataDir, backupDir string
 }
 
 // Start opens the data directory and the socket. What it returns does not serve yet: call Serve. Errors: ErrConfig, ErrListen, ErrStore, which may wrap
@@ -71,6 +75,9 @@ func Start(cfg Config) (*Daemon, error) {
 	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
 		return nil, fmt.Errorf("%w: a certificate file and a key file go together", ErrConfig)
 	}
+	if within(cfg.DataDir, cfg.BackupDir) {
+		return nil, fmt.Errorf("%w: the directory for backups is in the data directory", ErrConfig)
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, keyError(err)
 	}
@@ -79,7 +86,7 @@ func Start(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{store: st, log: cfg.Logger}
+	d := &Daemon{store: st, log: cfg.Logger, dataDir: cfg.DataDir, backupDir: cfg.BackupDir}
 	if err := d.begin(cfg); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -11,10 +11,13 @@ import (
 	"quicnprotochat/store/hotlog"
 )
 
+// storeDir is where the store is in the data directory.
+const storeDir = "store"
+
 // storeOptions are those of the store in the data directory. The key in it is to be wiped when the store is open.
 func storeOptions(cfg *Config) (hotlog.Options, error) {
 	key, err := readStoreKey(cfg.StoreKeyFile)
-	return hotlog.Options{Dir: filepath.Join(cfg.DataDir, "store"), Key: key, Logger: cfg.Logger}, err
+	return hotlog.Options{Dir: filepath.Join(cfg.DataDir, storeDir), Key: key, Logger: cfg.Logger}, err
 }
 
 // storeError says what an error of opening the store means to who configured it.

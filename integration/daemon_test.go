@@ -57,6 +57,7 @@ type process struct {
 	mu      sync.Mutex
 	log     bytes.Buffer
 	logDone chan struct{}
+	backups chan string // directories of backups that it made
 	waited  sync.Once
 	err     error
 }
@@ -70,7 +71,7 @@ func startDaemon(t *testing.T, dir, addr string) *process {
 // runDaemon is startDaemon for a command line of the caller's.
 func runDaemon(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, cmd: cmd, logDone: make(chan struct{})}
+	p := &process{t: t, cmd: cmd, logDone: make(chan struct{}), backups: make(chan string, 10)}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +103,12 @@ func (p *process) readLog(sc *bufio.Scanner, listening chan<- string) {
 		if _, rest, ok := strings.Cut(sc.Text(), "msg=listening addr="); ok {
 			addr, _, _ := strings.Cut(rest, " ")
 			listening <- addr
+		}
+		if _, rest, ok := strings.Cut(sc.Text(), `msg="backup made" dir=`); ok {
+			p.backups <- rest
+		}
+		if strings.Contains(sc.Text(), "msg=backup err=") {
+			p.backups <- ""
 		}
 	}
 }

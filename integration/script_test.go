@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,6 +18,7 @@ import (
 //
 // Beside testscript's own commands there are:
 //
+//	daemon backup NAME      has the daemon make a backup, and sets NAME to its path
 //	daemon start|kill|stop   the daemon on $WORK/data, always at the same address: $ADDR; start takes flags
 //	capture NAME             the first line of the last command's output, as a variable
 //	match NAME REGEXP        the first group of REGEXP in the last command's standard error, as a variable
@@ -62,8 +64,8 @@ func (d *scriptDaemon) kill() {
 
 func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := ts.Value(daemonKey{}).(*scriptDaemon)
-	if neg || len(args) == 0 || len(args) > 1 && args[0] != "start" {
-		ts.Fatalf("usage: daemon start|kill|stop")
+	if neg || len(args) == 0 || len(args) > 1 && args[0] != "start" && args[0] != "backup" {
+		ts.Fatalf("usage: daemon start|kill|stop|backup")
 	}
 	switch {
 	case args[0] == "start" && d.running == nil:
@@ -78,6 +80,17 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("TERM: %v\n%s", err, d.running.logText())
 		}
 		d.running = nil
+	case args[0] == "backup" && len(args) == 2 && d.running != nil:
+		ts.Check(d.running.cmd.Process.Signal(syscall.SIGUSR1))
+		select {
+		case dir := <-d.running.backups:
+			if dir == "" {
+				ts.Fatalf("no backup:\n%s", d.running.logText())
+			}
+			ts.Setenv(args[1], dir)
+		case <-d.running.logDone:
+			ts.Fatalf("no backup:\n%s", d.running.logText())
+		}
 	default:
 		ts.Fatalf("daemon %s: not now", args[0])
 	}

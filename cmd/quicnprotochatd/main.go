@@ -75,7 +75,7 @@ func newCommand() *cobra.Command {
 		Short: "QUIC-native daemon for end-to-end encrypted group messaging",
 		Long: `quicnprotochatd serves the authentication and delivery services of quicnprotochat on one UDP port.
 Every flag can be given by an environment variable: --data-dir is QUICNPROTOCHAT_DATA_DIR.
-It logs to standard error, tells systemd when it is ready, reads its certificate again on HUP, and ends cleanly on TERM or INT.`,
+It logs to standard error, tells systemd when it is ready, reads its certificate again on HUP, makes a backup on USR1, and ends cleanly on TERM or INT.`,
 		Version: buildinfo.Version(),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.NoArgs(cmd, args); err != nil {
@@ -102,6 +102,7 @@ It logs to standard error, tells systemd when it is ready, reads its certificate
 	f.StringVar(&cfg.Listen, "listen", "0.0.0.0:7000", "UDP `address` to listen on; port 0 takes a free one")
 	f.StringVar(&cfg.CertFile, "cert", "", "PEM `file` with the server's certificate chain; default: its own, made at the first start")
 	f.StringVar(&cfg.KeyFile, "key", "", "PEM `file` with the private key for --cert")
+	f.StringVar(&cfg.BackupDir, "backup-dir", "", "`directory` where USR1 makes a copy of the data directory; default: none is made")
 	f.StringVar(&level, "log-level", "info", "least `level` logged: debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "`format` of log lines: text or json")
 	cmd.AddCommand(newStoreCommand())
@@ -153,7 +154,8 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 		}
 		return err
 	}
-	defer reloadOnHangup(d, cfg.Logger)() // before systemd is told, which may then send a HUP
+	defer onSignal(syscall.SIGHUP, func() { reload(d, cfg.Logger) })() // before systemd is told, which may then send a HUP
+	defer onSignal(syscall.SIGUSR1, func() { backup(ctx, d, cfg.Logger) })()
 	cfg.Logger.Info("listening", "addr", d.Addr().String(), "pin", d.Pin().String(), "version", buildinfo.Version(), "data", cfg.DataDir)
 	notify(cfg.Logger, sd.SdNotifyReady)
 	stopping := context.AfterFunc(ctx, func() {
@@ -168,26 +170,40 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 	return nil
 }
 
-// reloadOnHangup reads the certificate again at each HUP, until the function that it returns is called.
-func reloadOnHangup(d *daemon.Daemon, log *slog.Logger) (stop func()) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+// onSignal calls f at each signal, one call at a time, until the function that it returns is called.
+func onSignal(sig os.Signal, f func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, sig)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range hangup {
-			if err := d.Reload(); err != nil {
-				log.Error("certificate not reloaded; the old one stays", "err", err)
-				continue
-			}
-			log.Info("certificate reloaded", "pin", d.Pin().String())
+		for range signals {
+			f()
 		}
 	}()
 	return func() {
-		signal.Stop(hangup)
-		close(hangup)
+		signal.Stop(signals)
+		close(signals)
 		<-done
 	}
+}
+
+// reload reads the certificate again.
+func reload(d *daemon.Daemon, log *slog.Logger) {
+	if err := d.Reload(); err != nil {
+		log.Error("certificate not reloaded; the old one stays", "err", err)
+		return
+	}
+	log.Info("certificate reloaded", "pin", d.Pin().String())
+}
+
+func backup(ctx context.Context, d *daemon.Daemon, log *slog.Logger) {
+	dir, err := d.Backup(ctx)
+	if err != nil {
+		log.Error("backup", "err", err)
+		return
+	}
+	log.Info("backup made", "dir", dir)
 }
 
 func notify(log *slog.Logger, state string) {

@@ -94,7 +94,7 @@ func check(cmd *cobra.Command, cfg daemon.Config) error {
 	if m.Torn {
 		fmt.Fprintln(out, "the end of the log was cut off, as a crash does: nothing that was acknowledged is lost by that")
 	}
-	fmt.Fprintf(out, "read %d records of %d segments of the log, and %d values of the tree: %d damaged\n", total(m.Log), m.Segments, total(m.Tree), m.Damaged)
+	fmt.Fprintf(out, "read %d records of %d segments of the log, %d values of the tree, and %d message ids: %d damaged\n", total(m.Log), m.Segments, total(m.Tree), m.IDs, m.Damaged)
 	return verdict(m)
 }
 
@@ -110,7 +110,8 @@ func stats(cmd *cobra.Command, cfg daemon.Config) error {
 	printKinds(w, "log", m.Log)
 	fmt.Fprintf(w, "tree\tbytes of keys and values\t%d\n", m.TreeBytes)
 	printKinds(w, "tree", m.Tree)
-	fmt.Fprintf(w, "both\tdamaged\t%d\n", m.Damaged)
+	fmt.Fprintf(w, "ids\tmessage ids\t%d\n", m.IDs)
+	fmt.Fprintf(w, "all\tdamaged\t%d\n", m.Damaged)
 	return errors.Join(w.Flush(), verdict(m))
 }
 

@@ -25,8 +25,9 @@
 // When the log is too long (Options.LogBytes, Options.HotRecords), the retirer moves what the oldest segment still holds to the tree, in small steps: first
 // a copy, then an op that says so (movedOp), which drops the entries from memory, and removes what was acknowledged between the two. A stream of which the log
 // says nothing any more gets its state into the tree, and is clean; an object whose streams are all clean can be evicted. Records carry absolute
-// state, so the streams that later segments tell of need nothing. Message ids move along, into buckets of some hours. A caller looks an id up in the tree before it
-// submits, the decider in its window after; an id leaves the window only after the tree holds it, and an op that looked before that (idEpoch) looks again.
+// state, so the streams that later segments tell of need nothing. The message ids of a segment become a sorted file of their own (store/internal/idset), in buckets of some hours. A caller looks an
+// id up there before it submits, the decider in its window after; an id leaves the window only after such a file holds it, and an op that looked before that (idEpoch)
+// looks again.
 //
 // # More ops
 //
@@ -50,7 +51,7 @@
 //
 // # On disk
 //
-// The directory holds LOCK, FORMAT (version, and the secret that names are hashed with), log/ and tree/. With Options.Key the log is encrypted record by record, and
+// The directory holds LOCK, FORMAT (version, and the secret that names are hashed with), log/, ids/ and tree/. With Options.Key the log is encrypted record by record, and
 // the tree value by value (XAES-256-GCM, bound to the key). Names of queues, owners and ids in the tree's keys are keyed hashes; keys of small records stand as they are. What stays
 // visible beside those are sizes, numbers of messages in each queue, and times by the hour.
 package hotlog

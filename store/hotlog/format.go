@@ -21,7 +21,8 @@ import (
 const (
 	formatFile    = "FORMAT"
 	formatPrefix  = "quicnprotochat store "
-	formatVersion = 2 // 1 was another engine's
+	formatVersion = 3 // 1 was another engine's; 2 had message ids in the tree, and is upgraded by Open
+	formatBefore  = 2
 )
 
 // ErrKey says that the directory was encrypted with another key, or not at all, or that it is and no key was given.
@@ -32,6 +33,15 @@ type keys struct {
 	names *names
 	tree  *sealer
 	log   []byte
+	old   bool // the directory is of the version before
+}
+
+// upgrade has programs that do not know this version refuse the directory from now on. Its contents can stay as they are.
+func (k *keys) upgrade(filesystem vfs.FS, dir string) error {
+	if !k.old {
+		return nil
+	}
+	return replaceFormat(filesystem, dir, filesystem.PathJoin(dir, formatFile), k.tree.seal(nil, []byte(formatFile), k.names.secret[:]))
 }
 
 // openFormat reads FORMAT, and writes it in a directory that is empty but for the lock.
@@ -65,13 +75,15 @@ func openFormat(filesystem vfs.FS, dir string, key []byte) (k keys, err error) {
 	return k, k.readFormat(path, string(text))
 }
 
+// readFormat leaves in k.old whether the file is of the version before.
 func (k *keys) readFormat(path, text string) error {
 	line, ok := strings.CutPrefix(text, formatPrefix)
 	fields := strings.Fields(line)
 	if !ok || len(fields) == 0 {
 		return fmt.Errorf("%w: %s says %q", store.ErrVersion, path, text)
 	}
-	if fields[0] != strconv.Itoa(formatVersion) || len(fields) != 2 {
+	k.old = fields[0] == strconv.Itoa(formatBefore)
+	if fields[0] != strconv.Itoa(formatVersion) && !k.old || len(fields) != 2 {
 		return fmt.Errorf("%w: %s says %q, this program knows %d", store.ErrVersion, path, fields[0], formatVersion)
 	}
 	secret, err := hex.DecodeString(fields[1])
@@ -99,6 +111,11 @@ func writeFormat(filesystem vfs.FS, dir, path string, secret []byte) error {
 			return fmt.Errorf("%w: %s holds files, but no %s", store.ErrVersion, dir, formatFile)
 		}
 	}
+	return replaceFormat(filesystem, dir, path, secret)
+}
+
+// replaceFormat writes FORMAT whole or not at all.
+func replaceFormat(filesystem vfs.FS, dir, path string, secret []byte) error {
 	temporary := path + ".tmp"
 	f, err := filesystem.Create(temporary, vfs.WriteCategoryUnspecified)
 	if err != nil {

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/idset"
 )
 
-// bucketWidth is the span of time whose message ids lie together in the tree, and are dropped together: those whose messages left the log, or
-// were acknowledged after that, in that time.
+// bucketWidth is the span of time whose message ids lie together, and are dropped together: those whose messages left the log (in runs), or
+// were acknowledged after that (in the tree), in that time.
 const bucketWidth = 8 * time.Hour
 
 func bucketOf(ms int64) uint32 { return uint32(max(ms, 0) / bucketWidth.Milliseconds()) }
@@ -21,8 +22,10 @@ func oldestBucket(now time.Time) uint32 { return bucketOf(now.Add(-store.IDReten
 
 func appendSeq(b []byte, seq uint64) []byte { return binary.BigEndian.AppendUint64(b, seq) }
 
-// ids are the message ids in the tree, with a filter in memory for each bucket. Safe for concurrent use.
+// ids are the message ids that left the log: those of a segment in a run of their own, and in the tree, with a filter in memory for each bucket, the ids of
+// messages that were acknowledged so late that theirs would be forgotten too soon. Safe for concurrent use.
 type ids struct {
+	runs     *idset.Set
 	tree     *tree
 	complete atomic.Bool // the filters hold what was in the tree before the start, too
 
@@ -31,11 +34,20 @@ type ids struct {
 	room    int // bytes left for filters
 }
 
-func newIDs(t *tree, room int) *ids {
-	return &ids{tree: t, buckets: make(map[uint32]*filter), room: room}
+// filtersOfTree is the part of Options.IDFilters that is for the ids in the tree: one in so many.
+const filtersOfTree = 8
+
+// newIDs takes room bytes for the filters of both.
+func newIDs(t *tree, dir string, o *Options) (*ids, error) {
+	ofTree := o.IDFilters / filtersOfTree
+	runs, err := idset.Open(idset.Options{FS: o.FS, Dir: dir, Room: o.IDFilters - ofTree, Spare: 2 * o.Reserve, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return &ids{runs: runs, tree: t, buckets: make(map[uint32]*filter), room: ofTree}, nil
 }
 
-// add must come before the tree holds the id.
+// add is for an id that the tree is to hold, and must come before that.
 func (s *ids) add(bucket uint32, id *name) {
 	s.mu.RLock()
 	f := s.buckets[bucket]
@@ -63,11 +75,18 @@ func (s *ids) grow(bucket uint32, id *name) {
 	grown.add(id)
 }
 
-// find returns the seq under which the tree has an id that must be recognised at now, or 0.
+// find returns the seq of an id that must be recognised at now, or 0.
 func (s *ids) find(id *name, now time.Time) (uint64, error) {
-	newest := bucketOf(now.UnixMilli()) + 1 // the clock may have been ahead
+	oldest, newest := oldestBucket(now), bucketOf(now.UnixMilli())+1 // the clock may have been ahead
+	if seq, err := s.runs.Find(id, oldest, newest); seq != 0 || err != nil {
+		return seq, readError(err)
+	}
+	return s.findInTree(id, oldest, newest)
+}
+
+func (s *ids) findInTree(id *name, oldest, newest uint32) (uint64, error) {
 	complete := s.complete.Load()
-	for n := oldestBucket(now); n <= newest; n++ {
+	for n := oldest; n <= newest; n++ {
 		if complete {
 			s.mu.RLock()
 			f := s.buckets[n]
@@ -93,15 +112,17 @@ func (s *ids) find(id *name, now time.Time) (uint64, error) {
 }
 
 // drop forgets the buckets below oldest.
-func (s *ids) drop(oldest uint32) {
+func (s *ids) drop(oldest uint32) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for n, f := range s.buckets {
 		if n < oldest {
 			s.room += f.bytes()
 			delete(s.buckets, n)
 		}
 	}
+	s.mu.Unlock()
+	_, err := s.runs.Drop(oldest)
+	return err
 }
 
 // load adds what the tree holds. It ends early, with the filters incomplete, when stop is closed.
@@ -134,5 +155,5 @@ func (s *ids) bytes() (n int) {
 	for _, f := range s.buckets {
 		n += f.bytes()
 	}
-	return n
+	return n + s.runs.Stats().Filters
 }

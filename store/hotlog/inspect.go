@@ -11,6 +11,7 @@ import (
 
 	"quicnprotochat/store"
 	"quicnprotochat/store/internal/disk"
+	"quicnprotochat/store/internal/idset"
 	"quicnprotochat/store/internal/wal"
 )
 
@@ -38,6 +39,7 @@ type Summary struct {
 	LogBytes  int64          // of records
 	TreeBytes int64          // of keys and values
 	Log, Tree map[string]int // items by kind
+	IDs       int64          // message ids of segments that were retired
 	Torn      bool           // the end of the log was cut off, as a crash does; nothing that was acknowledged is lost by that
 	Damage    []string       // what cannot be read, and where it stands; the first 1,000
 	Damaged   int            // all of it
@@ -89,6 +91,9 @@ func (s *Store) inspect(ctx context.Context, see func(*Item) error) (_ *Summary,
 		return nil, err
 	}
 	if err := i.tree(); err != nil {
+		return nil, err
+	}
+	if err := i.ids(); err != nil {
 		return nil, err
 	}
 	return &i.Summary, nil
@@ -156,6 +161,17 @@ func (i *inspection) log(key []byte) error {
 	}
 	i.Segments, i.First, i.Torn = report.Segments, first, report.Torn
 	return nil
+}
+
+// ids looks at the files of message ids.
+func (i *inspection) ids() error {
+	o := &i.s.opts
+	return idset.Look(i.ctx, o.FS, o.FS.PathJoin(o.Dir, idsDir), func(file string, entries int64, err error) error {
+		if i.IDs += entries; err != nil {
+			i.damaged("message ids, %s: %v", file, err)
+		}
+		return nil
+	})
 }
 
 // tree looks at the values of the tree, kind by kind, so that a block that cannot be read hides no more than the rest of its kind.

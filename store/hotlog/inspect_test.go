@@ -112,10 +112,13 @@ func TestInspect(t *testing.T) {
 		if payloads < 620 {
 			t.Errorf("%d messages, 622 were stored", payloads)
 		}
-		for _, kind := range []string{"message", "message id", "queue", "membership", "group", "GroupInfo", "member", "KeyPackage", "record", "blob", "chunk of a blob", "where the log begins"} {
+		for _, kind := range []string{"message", "queue", "membership", "group", "GroupInfo", "member", "KeyPackage", "record", "blob", "chunk of a blob", "where the log begins"} {
 			if m.Tree[kind] == 0 {
 				t.Errorf("the tree has no %s: %v", kind, m.Tree)
 			}
+		}
+		if m.IDs < 600 {
+			t.Errorf("%d message ids", m.IDs)
 		}
 		if m.Log["message"] < 20 {
 			t.Errorf("the log: %v", m.Log)

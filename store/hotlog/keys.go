@@ -14,7 +14,7 @@ import (
 //	'q' object(16) stream(16)           -> meta of a stream
 //	'o' object(16)                      -> floor of an owner's forgotten queues (8)
 //	'm' stream(16) seq(8)               -> message that left the log
-//	'd' bucket(4) id(16)                -> seq (8) of a message id that left the log, not sealed
+//	'd' bucket(4) id(16)                -> seq (8) of the id of a message that was acknowledged in the tree, not sealed
 //	'x' hour(4) stream(16) seq(8)       -> queue that has something to expire in that hour
 //
 // Kinds 'A' to 'Z' other than L are free for the other parts of the engine; see doc.go.

@@ -22,6 +22,7 @@ import (
 const (
 	logDir  = "log"
 	treeDir = "tree"
+	idsDir  = "ids"
 )
 
 // Store is the engine. It implements store.Store.
@@ -90,6 +91,7 @@ func Open(o Options) (*Store, error) {
 	s.fail.Arm()
 	go d.run()
 	go s.retirer.run()
+	s.ended.Go(s.retirer.mergeIDs)
 	s.ended.Go(func() {
 		if err := s.ids.load(s.stop); err != nil && !errors.Is(err, store.ErrClosed) {
 			o.Logger.Warn("store: reading the message ids", "err", err)
@@ -145,7 +147,10 @@ func (s *Store) start() (*decider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDir(o.FS, o.Dir, logDir, treeDir); err != nil {
+	if err := makeDir(o.FS, o.Dir, logDir, treeDir, idsDir); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := keys.upgrade(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s.names = keys.names
@@ -154,11 +159,13 @@ func (s *Store) start() (*decider, error) {
 	if s.tree, err = openTree(o.FS.PathJoin(o.Dir, treeDir), o, s.fail, keys.tree); err != nil {
 		return nil, err
 	}
-	s.ids = newIDs(s.tree, o.IDFilters)
+	if s.ids, err = newIDs(s.tree, o.FS.PathJoin(o.Dir, idsDir), o); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), s.tree.db.Close())
+	}
 	s.retirer = newRetirer(s)
 	d, err := s.openLog(keys.log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), s.tree.db.Close())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), s.ids.runs.Close(), s.tree.db.Close())
 	}
 	return d, nil
 }
@@ -221,7 +228,7 @@ func (s *Store) Close() error {
 	if err := s.fail.Err(); err != nil {
 		// The tree is left as it stands: pebble may hold locks that nobody will release, so closing it could block for ever. The process
 		// keeps the directory lock until it ends.
-		return errors.Join(err, s.log.Close())
+		return errors.Join(err, s.log.Close(), s.ids.runs.Close())
 	}
-	return errors.Join(s.log.Close(), s.tree.db.Close(), s.lock.Close())
+	return errors.Join(s.log.Close(), s.ids.runs.Close(), s.tree.db.Close(), s.lock.Close())
 }

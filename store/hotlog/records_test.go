@@ -9,6 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"quicnprotochat/store"
 )
 
@@ -245,7 +247,14 @@ func FuzzRecords(f *testing.F) {
 }
 
 func TestFilter(t *testing.T) {
-	s := newIDs(nil, 1<<20)
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("ids", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newIDs(nil, "ids", &Options{FS: fs, IDFilters: filtersOfTree << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := &names{}
 	id := func(n uint64) name { return names.hash('t', binary.BigEndian.AppendUint64(nil, n)) }
 	const total = 200_000
@@ -269,7 +278,9 @@ func TestFilter(t *testing.T) {
 	if n := s.bytes(); n > 1<<20 || n < 256<<10 {
 		t.Fatalf("%d bytes of filters", n)
 	}
-	s.drop(4)
+	if err := s.drop(4); err != nil {
+		t.Fatal(err)
+	}
 	if s.bytes() != 0 || s.room != 1<<20 {
 		t.Fatalf("%d bytes left, room for %d", s.bytes(), s.room)
 	}

@@ -21,6 +21,7 @@ const (
 type retirer struct {
 	s       *Store
 	kick    chan struct{}
+	added   chan struct{} // receives when there is another run of ids
 	stop    chan struct{}
 	stopped chan struct{}
 	late    atomic.Bool   // the log is much longer than it should be
@@ -32,7 +33,7 @@ type retirer struct {
 }
 
 func newRetirer(s *Store) *retirer {
-	return &retirer{s: s, kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), step: make(chan struct{}, 1)}
+	return &retirer{s: s, kick: make(chan struct{}, 1), added: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), step: make(chan struct{}, 1)}
 }
 
 // look is the decider's: it wakes the retirer when the log is too long.

@@ -3,18 +3,13 @@ package hotlog
 import (
 	"bytes"
 	"slices"
+
+	"quicnprotochat/store/internal/idset"
 )
 
-// idSeq is an id with the number of its message.
-type idSeq struct {
-	id  name
-	seq uint64
-}
-
-// moveIDs brings the ids of a segment to the tree, in order, which is much faster there. The decider forgets them when nobody can have looked them up
-// before that.
+// moveIDs makes a run of the ids of a segment. The decider forgets them when nobody can have looked them up before that.
 func (r *retirer) moveIDs(g *segment) error {
-	all := make([]idSeq, 0, len(g.ids)*idBlock)
+	all := make([]idset.Entry, 0, len(g.ids)*idBlock)
 	for _, block := range g.ids {
 		o := &idsOp{ids: block, found: all}
 		if err := r.do(o); err != nil {
@@ -22,20 +17,14 @@ func (r *retirer) moveIDs(g *segment) error {
 		}
 		all = o.found
 	}
-	slices.SortFunc(all, func(a, b idSeq) int { return bytes.Compare(a.id[:], b.id[:]) })
+	slices.SortFunc(all, func(a, b idset.Entry) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	bucket := bucketOf(r.s.opts.Clock().UnixMilli())
-	for part := range slices.Chunk(all, 4*idBlock) {
-		b := r.s.tree.db.NewBatch()
-		for i := range part {
-			r.s.ids.add(bucket, &part[i].id)
-			d := b.SetDeferred(idKeySize, 8)
-			appendIDKey(d.Key[:0], bucket, &part[i].id)
-			appendSeq(d.Value[:0], part[i].seq)
-			must(d.Finish())
-		}
-		if err := r.apply(b); err != nil {
-			return err
-		}
+	if err := r.s.ids.runs.Add(bucket, g.number, len(all), slices.Values(all)); err != nil {
+		return err
+	}
+	select {
+	case r.added <- struct{}{}:
+	default:
 	}
 	epoch := r.s.idEpoch.Add(1)
 	for _, block := range g.ids {
@@ -47,10 +36,28 @@ func (r *retirer) moveIDs(g *segment) error {
 	return nil
 }
 
+// mergeIDs merges runs of ids, in a goroutine of its own, when there are more of them.
+func (r *retirer) mergeIDs() {
+	for {
+		more, err := r.s.ids.runs.Merge(bucketOf(r.s.opts.Clock().UnixMilli()), r.s.stop)
+		if err != nil {
+			r.s.opts.Logger.Warn("store: merging runs of message ids", "err", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-r.s.stop:
+			return
+		case <-r.added:
+		}
+	}
+}
+
 // idsOp reads what the decider knows of ids, or, with an epoch, has it forget them.
 type idsOp struct {
 	ids   []name
-	found []idSeq
+	found []idset.Entry
 	epoch uint64
 }
 
@@ -66,7 +73,7 @@ func (o *idsOp) decide(b *batch) {
 	}
 	for i := range o.ids {
 		if seq := w.ids[o.ids[i]]; seq != 0 {
-			o.found = append(o.found, idSeq{o.ids[i], seq})
+			o.found = append(o.found, idset.Entry{ID: o.ids[i], Seq: seq})
 		}
 	}
 }

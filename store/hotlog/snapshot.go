@@ -51,7 +51,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string) error {
 	return errors.Join(fmt.Errorf("store: snapshot: %w", err), f.RemoveAll(dir+partial))
 }
 
-// copyTo copies the tree first: whatever of it was not flushed is said by the log, of which nothing is retired meanwhile. So the copy is what a crash right
+// copyTo copies the tree and the message ids first: whatever of it was not flushed is said by the log, of which nothing is retired meanwhile. So the copy is what a crash right
 // after the end of the log's copy would leave.
 func (s *Store) copyTo(ctx context.Context, dir string) error {
 	f, made := s.opts.FS, dir+partial
@@ -61,10 +61,13 @@ func (s *Store) copyTo(ctx context.Context, dir string) error {
 	if err := makeDir(f, f.PathDir(made), f.PathBase(made)); err != nil {
 		return err
 	}
-	if err := makeDir(f, made, logDir); err != nil {
+	if err := makeDir(f, made, logDir, idsDir); err != nil {
 		return err
 	}
 	if err := s.tree.db.Checkpoint(f.PathJoin(made, treeDir)); err != nil {
+		return err
+	}
+	if err := s.ids.runs.CopyTo(ctx, f.PathJoin(made, idsDir)); err != nil {
 		return err
 	}
 	if err := s.log.Copy(ctx, f.PathJoin(made, logDir)); err != nil {

@@ -24,7 +24,7 @@ func (s *Store) Stats() store.Stats {
 		Syncs:            c.syncs.Load(),
 		Swept:            c.swept.Load(),
 		Moved:            s.retirer.messages.Load(),
-		Corrupt:          s.corrupt.Load(),
+		Corrupt:          s.corrupt.Load() + s.ids.runs.Stats().Damaged,
 		Watchers:         int(s.watchers.Load()),
 	}
 	if s.fail.Err() != nil || !s.life.TryRLock() {
@@ -32,7 +32,7 @@ func (s *Store) Stats() store.Stats {
 	}
 	defer s.life.RUnlock()
 	if !s.closed {
-		stats.DiskBytes = s.tree.db.Metrics().DiskSpaceUsage() + (s.log.Segment()-s.log.Oldest()+1)*uint64(s.opts.SegmentBytes)
+		stats.DiskBytes = s.tree.db.Metrics().DiskSpaceUsage() + (s.log.Segment()-s.log.Oldest()+1)*uint64(s.opts.SegmentBytes) + s.ids.runs.Stats().Bytes
 	}
 	return stats
 }
@@ -45,6 +45,9 @@ type Internals struct {
 	Objects         int    // identities and groups in memory
 	Filters         int    // bytes of memory for filters of message ids
 	FiltersComplete bool   // they hold what was there at the start, too
+	Runs            int    // of message ids
+	RunEntries      uint64 // ids in them
+	RunMerged       uint64 // ids that were written again by merging
 	Corrupt         uint64 // records of the log that could not be read at the start
 }
 
@@ -54,6 +57,7 @@ func (s *Store) Internals() Internals {
 		return Internals{}
 	}
 	defer s.life.RUnlock()
+	runs := s.ids.runs.Stats()
 	return Internals{
 		Segments:        int(s.log.Segment() - s.log.Oldest() + 1),
 		Retired:         s.retirer.segments.Load(),
@@ -61,6 +65,9 @@ func (s *Store) Internals() Internals {
 		Objects:         s.objects.len(),
 		Filters:         s.ids.bytes(),
 		FiltersComplete: s.ids.complete.Load(),
+		Runs:            runs.Runs,
+		RunEntries:      runs.Entries,
+		RunMerged:       runs.Merged,
 		Corrupt:         s.corrupt.Load(),
 	}
 }

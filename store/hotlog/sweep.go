@@ -45,7 +45,9 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 // sweepIDs drops the buckets of message ids that nobody needs any more, each as a whole.
 func (s *Store) sweepIDs(context.Context, int) (removed int, more bool, err error) {
 	oldest := oldestBucket(s.opts.Clock())
-	s.ids.drop(oldest)
+	if err := s.ids.drop(oldest); err != nil {
+		return 0, false, err
+	}
 	end := binary.BigEndian.AppendUint32([]byte{kindID}, oldest)
 	var first []byte
 	err = s.tree.scan([]byte{kindID}, end, func(key, _ []byte) (bool, error) {

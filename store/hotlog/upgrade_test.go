@@ -32,11 +32,12 @@ func oldOptions(encrypted bool) Options {
 	return o
 }
 
-func oldName(encrypted bool) string {
+func oldName(version int, encrypted bool) string {
+	kind := "clear"
 	if encrypted {
-		return "v2-encrypted.tar.gz"
+		kind = "encrypted"
 	}
-	return "v2-clear.tar.gz"
+	return fmt.Sprintf("v%d-%s.tar.gz", version, kind)
 }
 
 func oldPackage(n byte) store.KeyPackage {
@@ -162,7 +163,7 @@ func TestMakeOld(t *testing.T) {
 		s := mustOpen(t, o)
 		fillOld(t, s)
 		mustClose(t, s)
-		f, err := os.OpenFile(filepath.Join("testdata", oldName(encrypted)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		f, err := os.OpenFile(filepath.Join("testdata", oldName(formatVersion, encrypted)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,14 +247,25 @@ func memFile(t *testing.T, fs vfs.FS, path string, content []byte) {
 
 // TestUpgrade: what this version and those before it wrote is found.
 func TestUpgrade(t *testing.T) {
-	for _, encrypted := range []bool{false, true} {
-		t.Run(oldName(encrypted), func(t *testing.T) {
-			o := oldOptions(encrypted)
-			unpack(t, o.FS, oldName(encrypted))
-			s := mustOpen(t, o)
-			checkOld(t, s)
-			mustClose(t, s)
-		})
+	for version := formatBefore; version <= formatVersion; version++ {
+		for _, encrypted := range []bool{false, true} {
+			t.Run(oldName(version, encrypted), func(t *testing.T) {
+				o := oldOptions(encrypted)
+				unpack(t, o.FS, oldName(version, encrypted))
+				if m := inspect(t, o); m.Damaged != 0 {
+					t.Errorf("%+v", m)
+				}
+				s := mustOpen(t, o)
+				checkOld(t, s)
+				mustClose(t, s)
+				if text := readFile(t, o.FS, o.Dir+"/"+formatFile); !strings.HasPrefix(string(text), fmt.Sprint(formatPrefix, formatVersion, " ")) {
+					t.Errorf("FORMAT is %q", text)
+				}
+				s = mustOpen(t, o)
+				reads(t, s, shared(0, "g"), 1, oldMessages+3)
+				mustClose(t, s)
+			})
+		}
 	}
 }
 
@@ -261,7 +273,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeRefused(t *testing.T) {
 	for _, text := range []string{"1\n", "99 00112233445566778899aabbccddeeff\n", "99 of a layout unknown today\n"} {
 		o := oldOptions(false)
-		unpack(t, o.FS, oldName(false))
+		unpack(t, o.FS, oldName(formatVersion, false))
 		memFile(t, o.FS, "/store/"+formatFile, []byte(formatPrefix+text))
 		checkRefused(t, o)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
-	"slices"
 	"sync"
 
 	"quicnprotochat/store"
@@ -18,8 +17,8 @@ const bareRecord = 32 + 16 + 16
 // bareAck is what it stores for an acknowledgement: a mark, owner and number.
 const bareAck = 8 + 32 + 8
 
-// bare is the floor: a log that many callers share the wait for, and nothing else. What a cycle must write it writes, a message that is waited for and
-// an acknowledgement that is not; it has no order, no duplicates, and what it reads is what it was given.
+// bare is the floor: a log that many callers share the wait for, and nothing else. What a cycle must write it writes, in the two calls that a cycle makes: a message that is on
+// disk, and an acknowledgement that is written, when the call returns. It has no order, no duplicates, and what it reads is what it was given.
 type bare struct {
 	log *wal.Log
 
@@ -75,9 +74,7 @@ func (b *bare) run() {
 			n := fits(rest)
 			err := b.write(rest[:n])
 			for _, c := range rest[:n] {
-				if c.messages != nil {
-					c.done <- err
-				}
+				c.done <- err
 			}
 			rest = rest[n:]
 		}
@@ -155,8 +152,9 @@ func (b *bare) Read(context.Context, store.QueueID, uint64, int, int) (store.Pag
 }
 
 func (b *bare) Acknowledge(_ context.Context, cursors []store.Cursor) error {
-	b.submit(&bareCall{cursors: slices.Clone(cursors)})
-	return nil
+	c := &bareCall{cursors: cursors, done: make(chan error, 1)}
+	b.submit(c)
+	return <-c.done
 }
 
 func (b *bare) Sweep(context.Context, int) (store.SweepResult, error) {
