@@ -32,6 +32,9 @@ const (
 	maxCursors       = 256  // of acknowledge
 	maxListenCursors = 1024 // of listen
 	maxQueues        = 256  // of queues
+	maxMembers       = 256  // of members
+	maxInvite        = 256  // of invite
+	maxInvited       = 1024 // invitations of a group
 	maxFetch         = 1024 // payloads of fetch
 	maxPage          = 256  // envelopes of fetchAfter and of a push frame
 	maxPageBytes     = 512 << 10

@@ -56,6 +56,8 @@ type Service struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[Session]*listener
+
+	inviting sync.Mutex // held while invitations are counted and made
 }
 
 type counts struct {
@@ -88,7 +90,10 @@ func (s *Service) Client(session Session) capnp.Client {
 }
 
 func (s *Service) client(session Session, open opener) capnp.Client {
-	return capnp.Client(schemas.DeliveryService_ServerToClient(&server{s: s, session: session, owner: session.Peer(), open: open}))
+	c := &server{s: s, session: session, owner: session.Peer(), open: open}
+	c.sender = &sender[store.Message]{put: s.store.Enqueue, size: func(m *store.Message) int { return len(m.Payload) }}
+	c.posts = &sender[store.Post]{put: s.store.Append, size: func(p *store.Post) int { return len(p.Payload) }}
+	return capnp.Client(schemas.DeliveryService_ServerToClient(c))
 }
 
 // Closed ends what is done for session, whose connection is over, and waits for it.
@@ -138,9 +143,19 @@ const (
 	queues
 	acknowledge
 	listen
+	createGroup
+	commitMethod
+	post
+	group
+	members
+	groupInformation
+	invite
 )
 
-var methods = [...]string{"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen"}
+var methods = [...]string{
+	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
+	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite",
+}
 
 // Calls counts the calls since New, by the method's name in the schema.
 func (s *Service) Calls() map[string]uint64 {
