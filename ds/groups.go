@@ -41,7 +41,10 @@ var errStranger = quicrpc.Errorf(quicrpc.CodeNotFound, "no such group")
 
 // groupFailure says to the caller what the store said of a group.
 func (s *Service) groupFailure(err error) error {
+	var said *quicrpc.RPCError
 	switch {
+	case errors.As(err, &said):
+		return err
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotMember):
 		return errStranger
 	case errors.Is(err, store.ErrQuota):
