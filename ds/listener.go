@@ -34,6 +34,7 @@ type listener struct {
 	active  int                 // turns
 	leaving int                 // of these, that are about to end for one that waits
 	starved int                 // of these, that the client gives no stream
+	notice  *PoolLow            // to be sent on the stream of the inbox
 }
 
 // queueKey names a queue among its owner's.

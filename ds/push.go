@@ -55,7 +55,7 @@ func (l *listener) serve(q *queue) ending {
 	if err != nil {
 		return l.broken(q, "read", err)
 	}
-	if len(page.Messages) == 0 {
+	if len(page.Messages) == 0 && !l.hasNotice(q) {
 		return endIdle
 	}
 	stream, err := l.openStream()
@@ -174,9 +174,14 @@ func (p *push) send(ended <-chan struct{}) (ending, error) {
 		leaving = leaving || time.Now().After(turnEnds) && p.l.leave(p.q)
 		sent, empty := false, false
 		if !leaving {
+			noticed, err := p.notify()
+			if err != nil {
+				return endCut, err
+			}
 			if sent, empty, err = p.sendSome(); err != nil {
 				return endCut, err
 			}
+			sent = sent || noticed
 		}
 		if sent {
 			continue
