@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"time"
 
 	"capnproto.org/go/capnp/v3"
 
@@ -63,14 +64,21 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 	if err := c.mayCommit(ctx, m, external); err != nil {
 		return err
 	}
+	who := racer{m.Group, c.owner}
+	if until := c.s.slots.taken(who); !until.IsZero() {
+		return c.slotTaken(ctx, call, m.Group, until)
+	}
 	c.posts.settle(ctx) // proposals come before the commit that names them (requirement 2)
 	result, err := c.s.store.Commit(ctx, *m)
 	var lost *store.EpochError
 	if err != nil && !errors.As(err, &lost) {
 		return c.s.groupFailure(err)
 	}
-	if lost == nil && result.Status == store.Stored {
-		c.s.endInvitations(ctx, m)
+	if won := lost == nil && result.Status == store.Stored; won || lost != nil {
+		c.s.slots.race(who, won)
+		if won {
+			c.s.endInvitations(ctx, m)
+		}
 	}
 	results, err := call.AllocResults()
 	if err != nil {
@@ -81,6 +89,27 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 		return err
 	}
 	return c.s.setCommitResult(ctx, out, m, result, lost)
+}
+
+// slotTaken answers a commit that comes while another member is let first.
+func (c *server) slotTaken(ctx context.Context, call schemas.DeliveryService_commit, group string, until time.Time) error {
+	g, err := c.s.store.Group(ctx, group)
+	if err != nil {
+		return c.s.groupFailure(err)
+	}
+	results, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	out, err := results.NewResult()
+	if err != nil {
+		return err
+	}
+	out.SetStatus(schemas.CommitStatus_slotTaken)
+	out.SetSeq(g.Last)
+	out.SetEpoch(g.Epoch)
+	out.SetDeadline(until.UnixMilli())
+	return nil
 }
 
 var commitStatuses = map[store.Status]schemas.CommitStatus{

@@ -3,6 +3,7 @@ package ds
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
@@ -20,6 +21,9 @@ type server struct {
 	open    opener
 	sender  *sender[store.Message]
 	posts   *sender[store.Post]
+
+	claiming sync.Mutex
+	claims   map[string]*claim // made on this stream, by group
 }
 
 var _ schemas.DeliveryService_Server = (*server)(nil)

@@ -57,6 +57,7 @@ type Service struct {
 	closed    bool
 	listeners map[Session]*listener
 
+	slots    *slots
 	inviting sync.Mutex // held while invitations are counted and made
 }
 
@@ -80,7 +81,8 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: cfg.Store, log: cfg.Logger, limits: cfg.Limits.withDefaults(), listeners: make(map[Session]*listener)}
+	limits := cfg.Limits.withDefaults()
+	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot)}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
@@ -119,6 +121,7 @@ func (s *Service) Close() {
 	for _, l := range all {
 		l.stop()
 	}
+	s.slots.close()
 }
 
 // Stats returns counters; it does not block.
@@ -150,11 +153,13 @@ const (
 	members
 	groupInformation
 	invite
+	claimCommit
+	releaseCommit
 )
 
 var methods = [...]string{
 	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
-	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite",
+	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
 }
 
 // Calls counts the calls since New, by the method's name in the schema.

@@ -14,12 +14,6 @@ func (unimplemented) none() error {
 	return quicrpc.Errorf(quicrpc.CodeUnimplemented, "this server does not have the method yet")
 }
 
-func (u unimplemented) ClaimCommit(context.Context, schemas.DeliveryService_claimCommit) error {
-	return u.none()
-}
-func (u unimplemented) ReleaseCommit(context.Context, schemas.DeliveryService_releaseCommit) error {
-	return u.none()
-}
 func (u unimplemented) ReportCommit(context.Context, schemas.DeliveryService_reportCommit) error {
 	return u.none()
 }
