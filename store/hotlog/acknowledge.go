@@ -185,7 +185,7 @@ func (o *ackOp) readCold(s *Store, m *move, acked uint64) error {
 		if c.bucket < bucket {
 			id := s.names.id(&m.stream.name, &c.id)
 			o.ids.set(appendIDKey(nil, bucket, &id), appendSeq(nil, seq))
-			s.ids.add(bucket, &id)
+			s.ids.runs.Note(bucket, &id)
 		}
 		return true, nil
 	})

@@ -93,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	go s.retirer.run()
 	s.ended.Go(s.retirer.mergeIDs)
 	s.ended.Go(func() {
-		if err := s.ids.load(s.stop); err != nil && !errors.Is(err, store.ErrClosed) {
+		if err := s.ids.load(s.stop); err != nil {
 			o.Logger.Warn("store: reading the message ids", "err", err)
 		}
 	})

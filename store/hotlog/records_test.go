@@ -9,8 +9,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"quicnprotochat/store"
 )
 
@@ -244,44 +242,4 @@ func FuzzRecords(f *testing.F) {
 		check("changes", err, list)
 		check("many", decodeMany(b, func(int, []byte) error { return nil }), nil)
 	})
-}
-
-func TestFilter(t *testing.T) {
-	fs := vfs.NewMem()
-	if err := fs.MkdirAll("ids", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s, err := newIDs(nil, "ids", &Options{FS: fs, IDFilters: filtersOfTree << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := &names{}
-	id := func(n uint64) name { return names.hash('t', binary.BigEndian.AppendUint64(nil, n)) }
-	const total = 200_000
-	for i := range uint64(total) {
-		n := id(i)
-		s.add(3, &n)
-	}
-	f, wrong := s.buckets[3], 0
-	for i := range uint64(total) {
-		n, other := id(i), id(total+i)
-		if !f.mayHold(&n) {
-			t.Fatalf("%d is missing", i)
-		}
-		if f.mayHold(&other) {
-			wrong++
-		}
-	}
-	if wrong > total/20 {
-		t.Fatalf("%d of %d wrongly said to be there", wrong, total)
-	}
-	if n := s.bytes(); n > 1<<20 || n < 256<<10 {
-		t.Fatalf("%d bytes of filters", n)
-	}
-	if err := s.drop(4); err != nil {
-		t.Fatal(err)
-	}
-	if s.bytes() != 0 || s.room != 1<<20 {
-		t.Fatalf("%d bytes left, room for %d", s.bytes(), s.room)
-	}
 }

@@ -45,7 +45,7 @@ func (s *Store) Sweep(ctx context.Context, budget int) (store.SweepResult, error
 // sweepIDs drops the buckets of message ids that nobody needs any more, each as a whole.
 func (s *Store) sweepIDs(context.Context, int) (removed int, more bool, err error) {
 	oldest := oldestBucket(s.opts.Clock())
-	if err := s.ids.drop(oldest); err != nil {
+	if _, err := s.ids.runs.Drop(oldest); err != nil {
 		return 0, false, err
 	}
 	end := binary.BigEndian.AppendUint32([]byte{kindID}, oldest)

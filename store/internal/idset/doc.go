@@ -2,7 +2,7 @@
 //
 // Ids come a segment of the log at a time, are never changed, and go away a bucket of time at once. So they need no tree: each Add makes one
 // file, a run, sorted by id, and nothing is written to it again. Now and then some runs of like size become one (Merge), so that a bucket has few, and each id is written a few
-// times in all. Find asks the filter of each run, in memory as far as there is room, and reads a page of 4 KiB of the runs that may hold the id.
+// times in all. MayHold asks filters in memory, one for each bucket; only if they say perhaps is it worth Find, which asks the filter of each run on disk, and reads a page of 4 KiB of the runs that may hold the id.
 //
 // # A file
 //
@@ -10,7 +10,7 @@
 // four of each the CRC-32C of the page's number (8 bytes) and the rest of it. Numbers are big-endian.
 //
 //	page 0           magic(8) bucket(4) level(4) first(8) last(8) count(8) blocks(8) zeros
-//	pages of filter  63 blocks of 64 bytes each
+//	filter           blocks of 64 bytes: 448 bits, and a checksum as of a page, of the block's number; without one of its own for the page
 //	pages of ids     204 entries of 20 bytes each, id(14) seq(6), ascending
 //
 // A block of the filter is for the ids whose first eight bytes, taken as a fraction of 2^64, fall into its part of the whole; an id sets five bits in it. So filter and entries are

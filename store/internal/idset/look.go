@@ -16,16 +16,9 @@ func look(f vfs.FS, path string) (count int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	if r.filter, err = r.load(); err != nil {
-		return r.count, err
-	}
-	var p, filter [pageSize]byte
-	for n := int64(1); n < r.entries(); n++ {
-		if err := r.read(&filter, n); err != nil {
-			return r.count, err
-		}
-	}
+	defer func() { err = errors.Join(err, r.f.Close()) }()
+	var p [pageSize]byte
+	filter := blockReader{r: r, at: -1}
 	last := make([]byte, 0, idSize)
 	for n := int64(0); n < pagesOf(r.count, pageEntries); n++ {
 		if err := r.read(&p, r.entries()+n); err != nil {
@@ -33,12 +26,37 @@ func look(f vfs.FS, path string) (count int64, err error) {
 		}
 		for i := range min(pageEntries, r.count-n*pageEntries) {
 			e := p[i*entrySize:][:entrySize]
-			bits := probeOf(e)
-			if bytes.Compare(e[:idSize], last) < 0 || !bits.in(&r.filter[part(e, r.blocks)]) {
+			may, err := filter.mayHold(e)
+			if err != nil {
+				return r.count, err
+			}
+			if bytes.Compare(e[:idSize], last) < 0 || !may {
 				return r.count, fmt.Errorf("%w: %s: page %d: entry %d is out of place", store.ErrCorrupt, path, r.entries()+n, i)
 			}
 			last = append(last[:0], e[:idSize]...)
 		}
 	}
 	return r.count, nil
+}
+
+// blockReader reads a filter from its beginning to its end.
+type blockReader struct {
+	r  *run
+	at int64 // the block that was read last
+	b  block
+}
+
+func (f *blockReader) mayHold(id []byte) (bool, error) {
+	at := part(id, f.r.blocks)
+	for f.at < at {
+		f.at++
+		var text [blockSize]byte
+		if _, err := f.r.f.ReadAt(text[:], pageSize+f.at*blockSize); err != nil {
+			return false, err
+		}
+		if err := f.b.decode(&text, f.at); err != nil {
+			return false, fmt.Errorf("%s: %w", f.r.path, err)
+		}
+	}
+	return f.b.mayHold(id), nil
 }

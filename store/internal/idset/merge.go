@@ -43,9 +43,7 @@ func (s *Set) Merge(current uint32, stop <-chan struct{}) (bool, error) {
 	s.mu.Lock()
 	s.swap(r, inputs...)
 	s.mu.Unlock()
-	err = s.remove(inputs)
-	s.fillRoom()
-	return true, err
+	return true, s.remove(inputs)
 }
 
 // fits says whether the disk has room for a run of as many entries.

@@ -16,7 +16,7 @@ const (
 	idSize       = 14 // kept of an id
 	pageEntries  = pageData / entrySize
 	blockSize    = 64
-	pageBlocks   = pageData / blockSize
+	blockWords   = 7 // of a block of a run's filter; the rest is its checksum
 	bitsPerEntry = 8
 	probes       = 5
 	maxSeq       = 1<<48 - 1
@@ -57,43 +57,56 @@ func part(id []byte, n int64) int64 {
 	return int64(hi)
 }
 
-// block is one of a filter.
-type block [blockSize / 8]uint64
+// probeBits are the 48 bits of an id that its places in a filter come from, six for a bit of a word and three for a word, five times. They do not decide the block.
+func probeBits(id []byte) uint64 { return binary.BigEndian.Uint64(id[idSize-8:]) }
 
-// probe is the five bits of an id in its block, the same in every filter: the number of a word, and a mask, for each. The bytes that they come from do not decide the block.
-type probe struct {
-	words [probes]uint8
-	masks [probes]uint64
-}
+// block is one of a run's filter.
+type block [blockWords]uint64
 
-func probeOf(id []byte) (p probe) {
-	bits := binary.BigEndian.Uint64(id[idSize-8:])
-	for i := range probes {
-		at := bits >> (9 * i)
-		p.words[i], p.masks[i] = uint8(at>>6&7), 1<<(at&63)
+func (b *block) add(id []byte) {
+	bits := probeBits(id)
+	for range probes {
+		b[bits>>6&7%blockWords] |= 1 << (bits & 63)
+		bits >>= 9
 	}
-	return p
 }
 
-// in says whether a block may hold the id. It decides once, at the end: most often the answer is no, and a processor that guesses that looks at the blocks of many filters at a time.
-func (p *probe) in(b *block) bool {
-	missing := p.masks[0] &^ b[p.words[0]&7]
-	missing |= p.masks[1] &^ b[p.words[1]&7]
-	missing |= p.masks[2] &^ b[p.words[2]&7]
-	missing |= p.masks[3] &^ b[p.words[3]&7]
-	missing |= p.masks[4] &^ b[p.words[4]&7]
+func (b *block) mayHold(id []byte) bool {
+	bits, missing := probeBits(id), uint64(0)
+	for range probes {
+		missing |= 1 << (bits & 63) &^ b[bits>>6&7%blockWords]
+		bits >>= 9
+	}
 	return missing == 0
 }
 
-// decode reads a block of a page.
-func (b *block) decode(text []byte) {
+// encode writes block number n of a filter.
+func (b *block) encode(text *[blockSize]byte, n int64) {
+	for i, word := range b {
+		binary.LittleEndian.PutUint64(text[8*i:], word)
+	}
+	binary.BigEndian.PutUint64(text[8*blockWords:], uint64(blockSum(text, n)))
+}
+
+// decode reads block number n.
+func (b *block) decode(text *[blockSize]byte, n int64) error {
+	if binary.BigEndian.Uint64(text[8*blockWords:]) != uint64(blockSum(text, n)) {
+		return fmt.Errorf("%w: block %d of a filter", store.ErrCorrupt, n)
+	}
 	for i := range b {
 		b[i] = binary.LittleEndian.Uint64(text[8*i:])
 	}
+	return nil
+}
+
+func blockSum(text *[blockSize]byte, n int64) uint32 {
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], uint64(n))
+	return crc32.Update(crc32.Checksum(number[:], castagnoli), castagnoli, text[:8*blockWords])
 }
 
 // blocks is how many a filter for n entries has.
-func blocks(n int64) int64 { return max((n*bitsPerEntry+8*blockSize-1)/(8*blockSize), 1) }
+func blocks(n int64) int64 { return max((n*bitsPerEntry+64*blockWords-1)/(64*blockWords), 1) }
 
 func pagesOf(n, each int64) int64 { return (n + each - 1) / each }
 
@@ -148,7 +161,7 @@ func decodeHead(p *[pageSize]byte, size int64) (h head, err error) {
 }
 
 // entries is the number of the first page of entries.
-func (h *head) entries() int64 { return 1 + pagesOf(h.blocks, pageBlocks) }
+func (h *head) entries() int64 { return 1 + pagesOf(h.blocks, pageSize/blockSize) }
 
 // size is the length of the file, bytes.
 func (h *head) size() int64 { return (h.entries() + pagesOf(h.count, pageEntries)) * pageSize }

@@ -12,12 +12,11 @@ import (
 	"quicnprotochat/store"
 )
 
-// run is a file of ids. Safe for concurrent use; filter belongs to the set's lock.
+// run is a file of ids. Safe for concurrent use but for closing it.
 type run struct {
 	head
-	path   string
-	f      vfs.File
-	filter []block // nil if it is not in memory
+	path string
+	f    vfs.File
 }
 
 var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}
@@ -62,76 +61,27 @@ func (r *run) read(p *[pageSize]byte, n int64) error {
 	return nil
 }
 
-// close gives back what the run takes; it must be in use no more.
-func (r *run) close() error {
-	if r.filter != nil {
-		free(r.filter)
-		r.filter = nil
-	}
-	return r.f.Close()
-}
+var blockPool = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
-// filterBytes is the memory that the filter takes.
-func (r *run) filterBytes() int { return int(r.blocks) * blockSize }
-
-// load reads the filter, to memory that free gives back. A page that cannot be read counts as one that may hold everything.
-func (r *run) load() ([]block, error) {
-	filter, err := allocate(int(r.blocks))
-	if err != nil {
-		return nil, err
+// mayHold asks the filter. One that cannot be read may hold everything.
+func (r *run) mayHold(id []byte) (bool, error) {
+	text := blockPool.Get().(*[blockSize]byte)
+	defer blockPool.Put(text)
+	at := part(id, r.blocks)
+	if _, err := r.f.ReadAt(text[:], pageSize+at*blockSize); err != nil {
+		return false, fmt.Errorf("%s: %w", r.path, err)
 	}
-	if err := r.loadTo(filter); err != nil {
-		free(filter)
-		return nil, err
-	}
-	return filter, nil
-}
-
-func (r *run) loadTo(filter []block) error {
-	p := pagePool.Get().(*[pageSize]byte)
-	defer pagePool.Put(p)
-	for n := int64(1); n < r.entries(); n++ {
-		err := r.read(p, n)
-		if errors.Is(err, store.ErrCorrupt) {
-			for i := range p {
-				p[i] = 0xff
-			}
-		} else if err != nil {
-			return err
-		}
-		part := filter[:min(pageBlocks, len(filter))]
-		for i := range part {
-			part[i].decode(p[i*blockSize:])
-		}
-		filter = filter[len(part):]
-	}
-	return nil
+	var b block
+	return b.decode(text, at) != nil || b.mayHold(id), nil
 }
 
 // find returns the number of an id, or 0.
-func (r *run) find(id *ID, bits *probe) (uint64, error) {
-	at := part(id[:], r.blocks)
-	if r.filter != nil && !bits.in(&r.filter[at]) {
-		return 0, nil
+func (r *run) find(id *ID) (uint64, error) {
+	if may, err := r.mayHold(id[:]); !may || err != nil {
+		return 0, err
 	}
-	return r.findOnDisk(id, bits, at)
-}
-
-func (r *run) findOnDisk(id *ID, bits *probe, at int64) (uint64, error) {
 	p := pagePool.Get().(*[pageSize]byte)
 	defer pagePool.Put(p)
-	if r.filter == nil {
-		err := r.read(p, 1+at/pageBlocks)
-		if err == nil {
-			var b block
-			if b.decode(p[at%pageBlocks*blockSize:]); !bits.in(&b) {
-				return 0, nil
-			}
-		}
-		if err != nil && !errors.Is(err, store.ErrCorrupt) {
-			return 0, err
-		}
-	}
 	return r.search(p, id[:])
 }
 

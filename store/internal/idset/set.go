@@ -29,19 +29,20 @@ type Set struct {
 	merged atomic.Uint64 // entries that Merge wrote
 	bad    atomic.Uint64 // runs, and pages of runs, that could not be read
 
-	work  sync.Mutex // held by Merge and Drop
-	files sync.Mutex // held while a filter is read, or files of runs that are in use no more are closed and removed
+	work sync.Mutex // held by Merge and Drop
 
-	mu    sync.RWMutex
-	runs  []*run // newest first
-	room  int
-	held  int    // copies that are being made: what is removed meanwhile stays on disk
-	later []*run // to be removed after that
+	mu       sync.RWMutex
+	runs     []*run // newest first
+	filters  map[uint32]*filter
+	room     int    // bytes left for filters
+	complete bool   // the filters hold what was there at Open
+	held     int    // copies that are being made: what is removed meanwhile stays on disk
+	later    []*run // to be removed after that
 }
 
 // Open opens the set in o.Dir. What cannot be read of it is left out, and logged.
 func Open(o Options) (*Set, error) {
-	s := &Set{o: o, room: o.Room}
+	s := &Set{o: o, room: o.Room, filters: make(map[uint32]*filter)}
 	names, err := o.FS.List(o.Dir)
 	if err != nil {
 		return nil, err
@@ -69,7 +70,6 @@ func Open(o Options) (*Set, error) {
 	if err := s.removeMerged(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.fillRoom()
 	return s, nil
 }
 
@@ -133,6 +133,10 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 	if err != nil || r == nil {
 		return s.full(err)
 	}
+	entries(func(e Entry) bool {
+		s.Note(bucket, &e.ID)
+		return true
+	})
 	s.mu.Lock()
 	i := slices.IndexFunc(s.runs, func(o *run) bool { return o.bucket == bucket && o.first == segment && o.last == segment })
 	var old *run
@@ -141,16 +145,82 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 	}
 	s.swap(r, old)
 	s.mu.Unlock()
-	if old != nil { // its file has another's name by now
-		s.files.Lock()
-		err := old.close()
-		s.files.Unlock()
+	if old != nil {
+		return old.f.Close() // its file has another's name by now
+	}
+	return nil
+}
+
+// Note has the filters know an id of a bucket that is kept elsewhere; call it before it is there.
+func (s *Set) Note(bucket uint32, id *ID) {
+	s.mu.RLock()
+	f := s.filters[bucket]
+	added := f != nil && f.add(id[:])
+	s.mu.RUnlock()
+	if added {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f = s.filters[bucket]; f == nil {
+		f = new(filter)
+		s.filters[bucket] = f
+	}
+	for !f.add(id[:]) {
+		s.room = f.grow(s.room)
+	}
+}
+
+// Load has the filters know what was there at Open. It ends early, with false, when stop is closed. When all else that was there has been noted, too, call Complete.
+func (s *Set) Load(stop <-chan struct{}) bool {
+	s.mu.Lock()
+	s.held++ // so that no file goes away
+	runs := s.runs
+	s.mu.Unlock()
+	defer func() {
+		if err := s.release(); err != nil {
+			s.o.Logger.Warn("store: removing message ids", "err", err)
+		}
+	}()
+	for _, r := range runs {
+		m := merging{s: s, stop: stop}
+		err := m.run([]*run{r}, func(id []byte, _ uint64) error {
+			var whole ID
+			copy(whole[:], id)
+			s.Note(r.bucket, &whole)
+			return nil
+		})
+		m.end()
 		if err != nil {
-			return err
+			if !errors.Is(err, errStopped) {
+				s.o.Logger.Warn("store: reading message ids", "err", err)
+			}
+			return false
 		}
 	}
-	s.fillRoom()
-	return nil
+	return true
+}
+
+// Complete says that the filters know all that is there.
+func (s *Set) Complete() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.complete = true
+}
+
+// MayHold says whether an id may be in one of the buckets from oldest to newest: in a run, or where Note was told of. It asks memory alone.
+func (s *Set) MayHold(id *ID, oldest, newest uint32) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.complete {
+		return true
+	}
+	for bucket, f := range s.filters {
+		if bucket >= oldest && bucket <= newest && f.mayHold(id[:]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Set) full(err error) error {
@@ -169,8 +239,6 @@ func (s *Set) swap(r *run, old ...*run) {
 	for _, o := range s.runs {
 		if !slices.Contains(old, o) {
 			kept = append(kept, o)
-		} else if o.filter != nil {
-			s.room += o.filterBytes()
 		}
 	}
 	slices.SortFunc(kept, newerFirst)
@@ -185,57 +253,21 @@ func (s *Set) remove(runs []*run) (err error) {
 		runs = nil
 	}
 	s.mu.Unlock()
-	s.files.Lock()
-	defer s.files.Unlock()
 	for _, r := range runs {
-		err = errors.Join(err, r.close(), s.o.FS.Remove(r.path))
+		err = errors.Join(err, r.f.Close(), s.o.FS.Remove(r.path))
 	}
 	return err
 }
 
-// fillRoom reads filters to memory while there is room, the newest first.
-func (s *Set) fillRoom() {
-	s.files.Lock()
-	defer s.files.Unlock()
-	for {
-		s.mu.Lock()
-		i := slices.IndexFunc(s.runs, func(r *run) bool { return r.filter == nil && r.filterBytes() <= s.room })
-		if i < 0 {
-			s.mu.Unlock()
-			return
-		}
-		r := s.runs[i]
-		s.room -= r.filterBytes()
-		s.mu.Unlock()
-		filter, err := r.load()
-		s.mu.Lock()
-		there := slices.Contains(s.runs, r)
-		if there && err == nil {
-			r.filter = filter
-		} else {
-			s.room += r.filterBytes()
-		}
-		s.mu.Unlock()
-		if !there && err == nil {
-			free(filter)
-		}
-		if err != nil {
-			s.o.Logger.Warn("store: reading a filter of message ids", "err", err)
-			return
-		}
-	}
-}
-
 // Find returns the number under which an id was added to one of the buckets from oldest to newest, or 0. Errors: store.ErrCorrupt, of the file system.
 func (s *Set) Find(id *ID, oldest, newest uint32) (uint64, error) {
-	bits := probeOf(id[:])
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, r := range s.runs {
 		if r.bucket < oldest || r.bucket > newest {
 			continue
 		}
-		if seq, err := r.find(id, &bits); seq != 0 || err != nil {
+		if seq, err := r.find(id); seq != 0 || err != nil {
 			return seq, err
 		}
 	}
@@ -249,6 +281,12 @@ func (s *Set) Drop(oldest uint32) (int, error) {
 	}
 	defer s.work.Unlock()
 	s.mu.Lock()
+	for bucket, f := range s.filters {
+		if bucket < oldest {
+			s.room += f.bytes()
+			delete(s.filters, bucket)
+		}
+	}
 	var old []*run
 	for _, r := range s.runs {
 		if r.bucket < oldest {
@@ -262,9 +300,7 @@ func (s *Set) Drop(oldest uint32) (int, error) {
 	if len(old) == 0 {
 		return 0, nil
 	}
-	err := s.remove(old)
-	s.fillRoom()
-	return len(old), err
+	return len(old), s.remove(old)
 }
 
 // Stats are figures about a set.
@@ -272,6 +308,7 @@ type Stats struct {
 	Runs    int
 	Entries uint64
 	Filters int    // bytes of them in memory
+	Known   bool   // they know all that is there
 	Merged  uint64 // entries that were written by Merge since Open
 	Damaged uint64 // runs, and pages of them, that could not be read since Open
 	Bytes   uint64 // of the files
@@ -281,7 +318,7 @@ type Stats struct {
 func (s *Set) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	st := Stats{Runs: len(s.runs), Filters: s.o.Room - s.room, Merged: s.merged.Load(), Damaged: s.bad.Load()}
+	st := Stats{Runs: len(s.runs), Filters: s.o.Room - s.room, Known: s.complete, Merged: s.merged.Load(), Damaged: s.bad.Load()}
 	for _, r := range s.runs {
 		st.Entries += uint64(r.count)
 		st.Bytes += uint64(r.size())
@@ -292,7 +329,7 @@ func (s *Set) Stats() Stats {
 // Close closes the files. Nothing else may be under way, or come after it.
 func (s *Set) Close() (err error) {
 	for _, r := range append(s.runs, s.later...) {
-		err = errors.Join(err, r.close())
+		err = errors.Join(err, r.f.Close())
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package idset
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -69,11 +68,13 @@ func (s *stream) write() error {
 // writer writes one run. Entries must come in ascending order.
 type writer struct {
 	head
-	f               vfs.File
-	filter, entries *stream
-	block           int64 // that is being filled
-	bits            block
-	begun           int64 // bytes of entries that the disk was told of
+	f       vfs.File
+	filter  []byte // blocks that are to be written, at blockAt
+	blockAt int64
+	entries *stream
+	block   int64 // that is being filled
+	bits    block
+	begun   int64 // bytes of entries that the disk was told of
 }
 
 // newWriter makes a file for at most h.count entries, which need not be set otherwise.
@@ -83,7 +84,7 @@ func newWriter(fs vfs.FS, path string, h head) (*writer, error) {
 		return nil, err
 	}
 	h.blocks = blocks(h.count)
-	w := &writer{head: h, f: f, filter: newStream(f, 1), entries: newStream(f, h.entries())}
+	w := &writer{head: h, f: f, blockAt: pageSize, entries: newStream(f, h.entries())}
 	w.count = 0
 	return w, nil
 }
@@ -95,10 +96,7 @@ func (w *writer) add(id []byte, seq uint64) error {
 			return err
 		}
 	}
-	p := probeOf(id)
-	for i, word := range p.words {
-		w.bits[word] |= p.masks[i]
-	}
+	w.bits.add(id)
 	room, err := w.entries.next(entrySize)
 	if err != nil {
 		return err
@@ -115,16 +113,22 @@ func (w *writer) add(id []byte, seq uint64) error {
 }
 
 func (w *writer) endBlock() error {
-	room, err := w.filter.next(blockSize)
-	if err != nil {
-		return err
-	}
-	for i, word := range w.bits {
-		binary.LittleEndian.PutUint64(room[8*i:], word)
-	}
+	var text [blockSize]byte
+	w.bits.encode(&text, w.block)
+	w.filter = append(w.filter, text[:]...)
 	w.bits = block{}
 	w.block++
-	return nil
+	if len(w.filter) < chunk {
+		return nil
+	}
+	return w.writeBlocks()
+}
+
+func (w *writer) writeBlocks() error {
+	_, err := w.f.WriteAt(w.filter, w.blockAt)
+	w.blockAt += int64(len(w.filter))
+	w.filter = w.filter[:0]
+	return err
 }
 
 // finish writes the rest, and waits until all is on disk.
@@ -137,10 +141,11 @@ func (w *writer) finish() error {
 	var first [pageSize]byte
 	w.encode(&first)
 	_, err := w.f.WriteAt(first[:], 0)
-	for _, s := range []*stream{w.filter, w.entries} {
-		if err == nil {
-			err = s.write()
-		}
+	if err == nil {
+		err = w.writeBlocks()
+	}
+	if err == nil {
+		err = w.entries.write()
 	}
 	if err == nil {
 		err = w.f.Sync()
