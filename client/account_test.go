@@ -9,9 +9,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"pgregory.net/rapid"
-
-	"quicnprotochat/certs"
-	"quicnprotochat/mls"
 )
 
 // TestExchangeWithCrashes: three members talk, with answers lost, envelopes delivered again, and each account's process dying (its
@@ -90,7 +87,7 @@ func TestExchangeWithCrashes(t *testing.T) {
 				for j := range members {
 					f.deliver(t, members[j], 0)
 				}
-				if err := m.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
+				if err := m.stage(g.ID, renewal); err != nil {
 					t.Fatalf("stage: %v", err)
 				}
 				f.flush(t, m, true) // sent; the answer is lost
@@ -112,68 +109,12 @@ func TestExchangeWithCrashes(t *testing.T) {
 	})
 }
 
-// TestFullQueue: a member whose queue is full keeps neither messages nor commits from the others, and gets all, in order, when it has room.
-func TestFullQueue(t *testing.T) {
+// TestFullGroup: while a group's order is full its messages wait in the outbox, in their order, a commit is given up, and other groups go on.
+func TestFullGroup(t *testing.T) {
 	f := newFakeServer()
-	alice, bob, carol := newAccount(t, t.TempDir()), newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
-	for _, a := range []*Account{alice, bob, carol} {
-		defer a.Close()
-	}
-	g, err := alice.CreateGroup("g")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range []*Account{bob, carol} {
-		invite(t, f, alice, g.ID, m)
-		f.deliver(t, bob, 0)
-		f.deliver(t, m, 0)
-		if _, err := m.Join("g"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.full = map[certs.Identity]bool{carol.id: true}
-	say := func(text string) {
-		t.Helper()
-		if err := alice.Send(g.ID, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range maxFlush + 10 {
-		say(fmt.Sprint(i))
-	}
-	f.flush(t, alice, false)
-	if err := alice.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
-		t.Fatal(err)
-	}
-	f.flush(t, alice, false)
-	if alice.groups[g.ID].HasPending() {
-		t.Error("the commit is not merged")
-	}
-	say("last")
-	f.flush(t, alice, false)
-	f.deliver(t, bob, 0)
-	want := maxFlush + 11
-	if got := texts(t, bob); len(got) != want || got[want-1] != "last" {
-		t.Errorf("bob has %d texts", len(got))
-	}
-	f.full = nil
-	f.flush(t, alice, false)
-	if n, err := alice.Unsent(); n != 0 || err != nil {
-		t.Errorf("%d messages wait, %v", n, err)
-	}
-	f.deliver(t, carol, 0)
-	if got := texts(t, carol); len(got) != want || got[0] != "0" || got[want-1] != "last" {
-		t.Errorf("carol has %d texts", len(got))
-	}
-}
-
-// TestLosingCommit: of two commits for one epoch, the one that arrives while ours waits wins; ours and its Welcome are dropped.
-func TestLosingCommit(t *testing.T) {
-	f := newFakeServer()
-	alice, bob, carol := newAccount(t, t.TempDir()), newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
-	for _, a := range []*Account{alice, bob, carol} {
-		defer a.Close()
-	}
+	alice, bob := newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
+	defer alice.Close()
+	defer bob.Close()
 	g, err := alice.CreateGroup("g")
 	if err != nil {
 		t.Fatal(err)
@@ -183,29 +124,85 @@ func TestLosingCommit(t *testing.T) {
 	if _, err := bob.Join("g"); err != nil {
 		t.Fatal(err)
 	}
-	add, err := mls.Add(package1(t, carol))
-	if err != nil {
+	f.full = true
+	const count = maxFlush + 10
+	for i := range count {
+		if err := alice.Send(g.ID, fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := alice.flush(t.Context(), fakeSession{f, alice.id}); !errors.Is(err, ErrQuota) {
+		t.Fatalf("flush to a full group: %v", err)
+	}
+	if err := bob.stage(g.ID, renewal); err != nil {
 		t.Fatal(err)
 	}
-	if err := bob.stage(g.ID, mls.CommitOptions{Proposals: []mls.Proposal{add}}, []certs.Identity{carol.id}); err != nil {
-		t.Fatal(err)
+	if err := bob.flush(t.Context(), fakeSession{f, bob.id}); !errors.Is(err, ErrQuota) || bob.groups[g.ID].HasPending() {
+		t.Fatalf("a commit in a full group: %v, still pending %v", err, bob.groups[g.ID].HasPending())
 	}
-	if err := alice.stage(g.ID, mls.CommitOptions{ForcePath: true}, nil); err != nil {
-		t.Fatal(err)
+	if n, err := bob.Unsent(); n != 0 || err != nil {
+		t.Fatalf("%d commits wait, %v", n, err)
 	}
-	f.flush(t, alice, false)
-	f.deliver(t, bob, 0)
-	if n, err := bob.Unsent(); err != nil || n != 0 {
+	if n, err := alice.Unsent(); n != count || err != nil {
 		t.Fatalf("%d messages wait, %v", n, err)
 	}
-	f.flush(t, bob, false)
-	if len(f.queues[carol.id]) != 0 {
-		t.Fatal("a Welcome of a commit that lost was sent")
+	f.full = false
+	f.flush(t, alice, false)
+	f.deliver(t, bob, 0)
+	got := texts(t, bob)
+	if len(got) != count {
+		t.Fatalf("bob has %d texts", len(got))
 	}
-	invite(t, f, bob, g.ID, carol) // the next attempt stands on the new epoch
-	f.deliver(t, carol, 0)
-	if joined, err := carol.Join(""); err != nil || len(joined) != 1 || len(joined[0].Members) != 3 {
-		t.Fatalf("%v %v", joined, err)
+	for i := range got {
+		if got[i] != fmt.Sprint(i) {
+			t.Fatalf("text %d is %q", i, got[i])
+		}
+	}
+}
+
+// TestLosingCommit: of two commits for one epoch the server takes one; the other, and its Welcome, are dropped, whether its sender hears first of the winner or of its
+// own defeat.
+func TestLosingCommit(t *testing.T) {
+	for _, heard := range []bool{true, false} {
+		f := newFakeServer()
+		alice, bob, carol := newAccount(t, t.TempDir()), newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
+		for _, a := range []*Account{alice, bob, carol} {
+			defer a.Close()
+		}
+		g, err := alice.CreateGroup("g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		invite(t, f, alice, g.ID, bob)
+		f.deliver(t, bob, 0)
+		if _, err := bob.Join("g"); err != nil {
+			t.Fatal(err)
+		}
+		if err := bob.stage(g.ID, adding(t, carol)); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.stage(g.ID, renewal); err != nil {
+			t.Fatal(err)
+		}
+		f.flush(t, alice, false)
+		if heard {
+			f.deliver(t, bob, 0)
+			f.flush(t, bob, false)
+		} else if err := bob.flush(t.Context(), fakeSession{f, bob.id}); !errors.Is(err, ErrRace) {
+			t.Fatalf("a commit that lost: %v", err)
+		}
+		if n, err := bob.Unsent(); err != nil || n != 0 {
+			t.Fatalf("%d messages wait, %v", n, err)
+		}
+		if len(f.inboxes[carol.id]) != 0 {
+			t.Fatal("a Welcome of a commit that lost was sent")
+		}
+		f.deliver(t, bob, 0)
+		invite(t, f, bob, g.ID, carol) // the next attempt stands on the new epoch
+		f.deliver(t, carol, 0)
+		if joined, err := carol.Join(""); err != nil || len(joined) != 1 || len(joined[0].Members) != 3 {
+			t.Fatalf("%v %v", joined, err)
+		}
 	}
 }
 
@@ -264,8 +261,8 @@ func TestSendRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n, err := a.Unsent(); n != 0 || err != nil || a.groups[g.ID].Epoch() != before {
-		t.Errorf("a refused message left %d in the outbox, %v", n, err)
+	if n, err := a.Unsent(); n != 1 || err != nil || a.groups[g.ID].Epoch() != before { // the group itself
+		t.Errorf("with refused messages there are %d entries in the outbox, %v", n, err)
 	}
 	if _, err := a.CreateGroup("g"); !errors.Is(err, ErrGroupExists) {
 		t.Errorf("second group of a name: %v", err)

@@ -37,27 +37,21 @@ func (a *Account) Send(group string, text []byte) error {
 		if err != nil {
 			return err
 		}
-		return putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: msg, Recipients: a.others(g)})
+		return putOutbox(tx, outboxRecord{Kind: outboxPost, Group: []byte(group), Payload: msg})
 	})
 }
 
-// Invite adds somebody to a group: takes a KeyPackage of theirs from the server, commits, and sends the Welcome behind the commit.
-// What has arrived for the group is processed first, so that the commit stands on the newest epoch known. Errors: ErrNoKeyPackage, ErrInvalid (a member already,
-// or a KeyPackage that is not theirs). ErrQuota, here and from Remove and Update: it is done, but somebody's queue is full, and what is for them
-// waits in the outbox.
+// plan says what a commit is to do, in the epoch that the group is in now.
+type plan func(g *mls.Group) (opts mls.CommitOptions, added, removed []certs.Identity, err error)
+
+// Invite adds somebody to a group: takes a KeyPackage of theirs from the server and commits; the server releases the Welcome with the commit. Errors: ErrNoKeyPackage,
+// ErrInvalid (a member already, or a KeyPackage that is not theirs), and, here and from Remove and Update: ErrQuota and ErrRace, both with no effect.
 func (a *Account) Invite(ctx context.Context, s *Session, group string, who ...certs.Identity) error {
-	if err := a.prepareCommit(ctx, s, group, func(g *mls.Group) error {
-		for _, id := range who {
-			if _, ok := findMember(g, id); ok {
-				return fmt.Errorf("%w: %s is a member already", ErrInvalid, id)
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
 	var adds []mls.Proposal
 	for _, id := range who {
+		if err := a.checkAbsent(group, id); err != nil {
+			return err // before a KeyPackage is taken for nothing
+		}
 		pkg, _, err := s.FetchValidKeyPackage(ctx, id)
 		if err != nil {
 			return fmt.Errorf("%s: %w", id, err)
@@ -68,44 +62,18 @@ func (a *Account) Invite(ctx context.Context, s *Session, group string, who ...c
 		}
 		adds = append(adds, add)
 	}
-	return a.commit(ctx, s, group, mls.CommitOptions{Proposals: adds}, who)
-}
-
-// Remove commits somebody out of a group. Whoever is removed gets the commit, and nothing after it (requirement 7).
-func (a *Account) Remove(ctx context.Context, s *Session, group string, who certs.Identity) error {
-	if who == a.id {
-		return fmt.Errorf("%w: nobody can commit their own removal (RFC 9420 section 12.4)", ErrInvalid)
-	}
-	var leaf uint32
-	if err := a.prepareCommit(ctx, s, group, func(g *mls.Group) error {
-		var ok bool
-		if leaf, ok = findMember(g, who); !ok {
-			return fmt.Errorf("%w: %s", ErrNotMember, who)
+	return a.commit(ctx, s, group, func(g *mls.Group) (mls.CommitOptions, []certs.Identity, []certs.Identity, error) {
+		for _, id := range who {
+			if _, ok := findMember(g, id); ok {
+				return mls.CommitOptions{}, nil, nil, fmt.Errorf("%w: %s is a member already", ErrInvalid, id)
+			}
 		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	return a.commit(ctx, s, group, mls.CommitOptions{Proposals: []mls.Proposal{mls.Remove(leaf)}}, nil)
+		return mls.CommitOptions{Proposals: adds}, who, nil, nil
+	})
 }
 
-// Update commits fresh keys for the account's own leaf: what was stolen before is useless after (RFC 9420 section 16.6).
-func (a *Account) Update(ctx context.Context, s *Session, group string) error {
-	if err := a.prepareCommit(ctx, s, group, func(*mls.Group) error { return nil }); err != nil {
-		return err
-	}
-	return a.commit(ctx, s, group, mls.CommitOptions{ForcePath: true}, nil)
-}
-
-// prepareCommit sends what waits, takes in what has come for the group, and then asks check whether the commit makes sense. Somebody's full queue
-// is no reason not to commit: it may be theirs who is to be removed.
-func (a *Account) prepareCommit(ctx context.Context, s *Session, group string, check func(g *mls.Group) error) error {
-	if err := a.Flush(ctx, s); err != nil && !errors.Is(err, ErrQuota) {
-		return err
-	}
-	if err := a.syncQueue(ctx, s, group); err != nil {
-		return err
-	}
+// checkAbsent is an error if id is a member as far as is known here, or if the account cannot commit in the group.
+func (a *Account) checkAbsent(group string, id certs.Identity) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.state.view(func(tx *bolt.Tx) error {
@@ -116,19 +84,68 @@ func (a *Account) prepareCommit(ctx context.Context, s *Session, group string, c
 		if err != nil {
 			return err
 		}
-		return check(g)
+		if _, ok := findMember(g, id); ok {
+			return fmt.Errorf("%w: %s is a member already", ErrInvalid, id)
+		}
+		return nil
 	})
 }
 
-// commit stages a commit, saves it together with the messages that carry it, and sends them; Flush merges it.
-func (a *Account) commit(ctx context.Context, s *Session, group string, opts mls.CommitOptions, welcome []certs.Identity) error {
-	if err := a.stage(group, opts, welcome); err != nil {
-		return err
+// Remove commits somebody out of a group. Whoever is removed gets the commit, and nothing after it (requirement 7).
+func (a *Account) Remove(ctx context.Context, s *Session, group string, who certs.Identity) error {
+	if who == a.id {
+		return fmt.Errorf("%w: nobody can commit their own removal (RFC 9420 section 12.4)", ErrInvalid)
 	}
-	return a.Flush(ctx, s)
+	return a.commit(ctx, s, group, func(g *mls.Group) (mls.CommitOptions, []certs.Identity, []certs.Identity, error) {
+		leaf, ok := findMember(g, who)
+		if !ok {
+			return mls.CommitOptions{}, nil, nil, fmt.Errorf("%w: %s", ErrNotMember, who)
+		}
+		return mls.CommitOptions{Proposals: []mls.Proposal{mls.Remove(leaf)}}, nil, []certs.Identity{who}, nil
+	})
 }
 
-func (a *Account) stage(group string, opts mls.CommitOptions, welcome []certs.Identity) error {
+// Update commits fresh keys for the account's own leaf: what was stolen before is useless after (RFC 9420 section 16.6).
+func (a *Account) Update(ctx context.Context, s *Session, group string) error {
+	return a.commit(ctx, s, group, renewal)
+}
+
+func renewal(*mls.Group) (mls.CommitOptions, []certs.Identity, []certs.Identity, error) {
+	return mls.CommitOptions{ForcePath: true}, nil, nil, nil
+}
+
+const (
+	// maxRaces is how often a commit that lost is made anew, and claimAfter after how many the group's commit slot is claimed (requirement 9).
+	maxRaces   = 10
+	claimAfter = 3
+)
+
+// commit takes in what has come for the group, so that the commit stands on the newest epoch, makes it, and sends it; again and again while others win.
+func (a *Account) commit(ctx context.Context, s *Session, group string, p plan) error {
+	for races := 0; ; races++ {
+		if races >= claimAfter {
+			if err := s.ClaimCommit(ctx, group); err != nil {
+				a.log.Debug("no commit slot", "err", err)
+			}
+		}
+		// An older commit that lost, or a full queue, is no reason not to commit.
+		if err := a.Flush(ctx, s); err != nil && !errors.Is(err, ErrQuota) && !errors.Is(err, ErrRace) {
+			return err
+		}
+		if err := a.syncQueue(ctx, s, Queue{group, true}); err != nil {
+			return err
+		}
+		if err := a.stage(group, p); err != nil {
+			return err
+		}
+		if err := a.Flush(ctx, s); !errors.Is(err, ErrRace) || races == maxRaces {
+			return err
+		}
+	}
+}
+
+// stage makes a commit, and saves it together with all that goes with it; Flush sends and merges it.
+func (a *Account) stage(group string, p plan) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.change(group, func(tx *bolt.Tx, g *mls.Group) error {
@@ -138,15 +155,17 @@ func (a *Account) stage(group string, opts mls.CommitOptions, welcome []certs.Id
 		if g.HasPending() {
 			return fmt.Errorf("%w: an earlier commit still waits to be sent", ErrInvalid)
 		}
+		opts, added, removed, err := p(g)
+		if err != nil {
+			return err
+		}
+		opts.GroupInfo = true
 		res, err := g.Commit(opts)
 		if err != nil {
 			return err
 		}
-		err = putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: res.Commit, Recipients: a.others(g), Commit: true})
-		if err != nil || len(welcome) == 0 {
-			return err
-		}
-		return putOutbox(tx, outboxRecord{GroupBytes: []byte(group), Payload: res.Welcome, Recipients: welcome, Inbox: true})
+		return putOutbox(tx, outboxRecord{Kind: outboxCommit, Group: []byte(group), Epoch: g.Epoch(), Payload: res.Commit,
+			Welcome: res.Welcome, Added: added, Removed: removed, Info: res.GroupInfo})
 	})
 }
 

@@ -33,15 +33,22 @@ type Envelope struct {
 	AcceptedAt time.Time
 }
 
+// Queue names one of the caller's queues: its inbox (Group empty), or the order of a group that all its members read (Shared), or a queue of the caller's
+// own of that name.
+type Queue struct {
+	Group  string
+	Shared bool
+}
+
 // Cursor is a place in one of the caller's queues: everything up to and including Seq.
 type Cursor struct {
-	Group string
-	Seq   uint64
+	Queue
+	Seq uint64
 }
 
 // QueueStatus describes one of the caller's queues.
 type QueueStatus struct {
-	Group              string
+	Queue
 	Acknowledged, Last uint64
 	Messages, Bytes    uint64
 }
@@ -120,6 +127,7 @@ func (s *Session) FetchAfter(ctx context.Context, c Cursor) (envelopes []Envelop
 			return err
 		}
 		cur.SetSeq(c.Seq)
+		cur.SetShared(c.Shared)
 		return cur.SetGroupId([]byte(c.Group))
 	})
 	defer release()
@@ -160,16 +168,22 @@ func readEnvelopes(list schemas.Envelope_List, after uint64) ([]Envelope, error)
 // maxQueues bounds what Queues takes from a server.
 const maxQueues = 1 << 16
 
-// Queues lists the caller's queues that hold something, by group id.
+// above says whether q comes after p in the order of Queues.
+func (q Queue) above(p Queue) bool {
+	return q.Group > p.Group || q.Group == p.Group && q.Shared && !p.Shared
+}
+
+// Queues lists the caller's queues that hold something, by group id; a shared one comes after another of the same name.
 func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []QueueStatus
-	for more, after := true, ""; more; {
+	for more, after := true, (Queue{}); more; {
 		f, release := ds.Queues(ctx, func(p schemas.DeliveryService_queues_Params) error {
-			return p.SetAfterGroupId([]byte(after))
+			p.SetAfterShared(after.Shared)
+			return p.SetAfterGroupId([]byte(after.Group))
 		})
 		res, err := f.Struct()
 		if err != nil {
@@ -184,14 +198,15 @@ func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
 		for i := range list.Len() {
 			q := list.At(i)
 			id, err := q.GroupId()
-			if err != nil || len(id) > maxGroupID || string(id) <= after && len(out) > 0 || len(out) == maxQueues {
+			name := Queue{string(id), q.Shared()}
+			if err != nil || len(id) > maxGroupID || !name.above(after) && len(out) > 0 || len(out) == maxQueues {
 				release()
 				return nil, protocolErrorf("queues: %d listed, then one with an id of %d bytes that is not above the last: %v", len(out), len(id), err)
 			}
-			out = append(out, QueueStatus{Group: string(id), Acknowledged: q.Acknowledged(), Last: q.Last(), Messages: q.Messages(), Bytes: q.Bytes()})
-			after = string(id)
+			out = append(out, QueueStatus{Queue: name, Acknowledged: q.Acknowledged(), Last: q.Last(), Messages: q.Messages(), Bytes: q.Bytes()})
+			after = name
 		}
-		more = res.More() && list.Len() > 0 && after != ""
+		more = res.More() && list.Len() > 0 && after != Queue{}
 		release()
 	}
 	return out, nil
@@ -220,6 +235,7 @@ func (s *Session) Acknowledge(ctx context.Context, cursors []Cursor) error {
 func putCursors(list schemas.Cursor_List, cursors []Cursor) error {
 	for i, c := range cursors {
 		list.At(i).SetSeq(c.Seq)
+		list.At(i).SetShared(c.Shared)
 		if err := list.At(i).SetGroupId([]byte(c.Group)); err != nil {
 			return err
 		}

@@ -14,8 +14,10 @@ var (
 	ErrUnreachable = errors.New("server not reachable")
 	// ErrNoKeyPackage says that somebody has no KeyPackage left on the server.
 	ErrNoKeyPackage = errors.New("no KeyPackage available")
-	// ErrQuota says that a recipient's queue is full: the message waits in the outbox.
-	ErrQuota = errors.New("recipient's queue is full")
+	// ErrQuota says that a group's order, or a recipient's queue, is full: a message waits in the outbox.
+	ErrQuota = errors.New("queue is full")
+	// ErrRace says that another member's commit won the race for the epoch: nothing of ours happened.
+	ErrRace = errors.New("another member changed the group at the same moment")
 	// ErrTooLarge says that a message is larger than the server takes.
 	ErrTooLarge = errors.New("message too large")
 	// ErrUnknownGroup says that a name or id means none of the account's groups, or more than one.
@@ -53,6 +55,6 @@ func transient(err error) bool {
 	var conn *quicrpc.ConnError
 	var stream *quicrpc.StreamError
 	return errors.Is(err, ErrUnreachable) || errors.As(err, &conn) || errors.As(err, &stream) ||
-		errors.Is(err, quicrpc.ErrUnavailable) || errors.Is(err, quicrpc.ErrRateLimited) || errors.Is(err, ErrQuota) ||
+		errors.Is(err, quicrpc.ErrUnavailable) || errors.Is(err, quicrpc.ErrRateLimited) || errors.Is(err, ErrQuota) || errors.Is(err, ErrRace) ||
 		errors.Is(err, quicrpc.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
 }

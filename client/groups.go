@@ -59,7 +59,7 @@ func isHex(s string) bool {
 	return err == nil
 }
 
-// CreateGroup makes a group with the account as its only member.
+// CreateGroup makes a group with the account as its only member. The server learns of it with the next Flush.
 func (a *Account) CreateGroup(name string) (Group, error) {
 	if err := checkName(name); err != nil {
 		return Group{}, err
@@ -72,10 +72,17 @@ func (a *Account) CreateGroup(name string) (Group, error) {
 	if err != nil {
 		return Group{}, err
 	}
+	info, err := g.GroupInfo(mls.GroupInfoOptions{})
+	if err != nil {
+		return Group{}, err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err = a.state.update(func(tx *bolt.Tx) error {
 		if err := putNewGroup(tx, string(id), name); err != nil {
+			return err
+		}
+		if err := putOutbox(tx, outboxRecord{Kind: outboxCreate, Group: id, Epoch: g.Epoch(), Info: info}); err != nil {
 			return err
 		}
 		return saveGroup(tx, g)
@@ -217,17 +224,6 @@ func active(tx *bolt.Tx, id string) error {
 		return fmt.Errorf("%w: %s", ErrRemoved, rec.Name)
 	}
 	return nil
-}
-
-// others are the members to whom a message of ours goes.
-func (a *Account) others(g *mls.Group) []certs.Identity {
-	var out []certs.Identity
-	for _, m := range g.Members() {
-		if id, err := certs.IdentityFromBytes(m.Credential.Identity); err == nil && id != a.id {
-			out = append(out, id)
-		}
-	}
-	return out
 }
 
 var errCredential = errors.New("credential is not the signature key")

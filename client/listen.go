@@ -15,7 +15,7 @@ import (
 // Handler takes what the server pushes. For one queue it is called in order, never twice at once; for different queues
 // at the same time. When it returns nil, everything in the batch is acknowledged: the server may delete it. An error ends Listen.
 // A handler that cannot take a group's messages yet returns ErrLater: they stay at the server, which offers them again after a pause.
-type Handler func(ctx context.Context, group string, batch []Envelope) error
+type Handler func(ctx context.Context, q Queue, batch []Envelope) error
 
 // ErrLater is what a Handler returns to leave a queue alone for now.
 var ErrLater = errors.New("not now")
@@ -26,6 +26,8 @@ type ListenOptions struct {
 	Cursors        []Cursor
 	WindowMessages uint32
 	WindowBytes    uint32
+	// PoolLow, if not nil, is called when the server says that few single-use KeyPackages are left, or that the last-resort one was handed out.
+	PoolLow func(available int, lastResortUsed bool)
 	// Started, if not nil, is called once the server has accepted.
 	Started func()
 }
@@ -50,7 +52,7 @@ func (s *Session) Listen(ctx context.Context, opts ListenOptions, handle Handler
 			return context.Cause(ctx)
 		}
 		wg.Go(func() {
-			if err := servePush(ctx, stream, handle); err != nil {
+			if err := servePush(ctx, stream, &opts, handle); err != nil {
 				cancel(err)
 			}
 		})
@@ -80,25 +82,25 @@ func (s *Session) startListen(ctx context.Context, opts ListenOptions) error {
 
 // servePush serves one PUSH stream to its end. Only a handler's failure or a broken protocol is an error: a stream that the server
 // closes or cuts off comes again when there is news.
-func servePush(ctx context.Context, stream *quicrpc.PushStream, handle Handler) error {
+func servePush(ctx context.Context, stream *quicrpc.PushStream, opts *ListenOptions, handle Handler) error {
 	defer stream.Cancel(quicrpc.StreamErrNone)
 	stop := context.AfterFunc(ctx, func() { stream.Cancel(quicrpc.StreamErrNone) })
 	defer stop()
 
-	group, after, err := readOpen(stream)
+	queue, after, err := readOpen(stream)
 	if err != nil {
 		return streamEnd(err)
 	}
 	var acks acker
 	for {
-		batch, err := readDeliver(stream, after)
+		batch, err := readDeliver(stream, after, opts)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				stream.CloseWrite()
 			}
 			return streamEnd(err)
 		}
-		if err := handle(ctx, group, batch); err != nil {
+		if err := handle(ctx, queue, batch); err != nil {
 			if errors.Is(err, ErrLater) {
 				return nil
 			}
@@ -119,38 +121,50 @@ func streamEnd(err error) error {
 	return nil
 }
 
-func readOpen(stream *quicrpc.PushStream) (group string, after uint64, err error) {
+func readOpen(stream *quicrpc.PushStream) (q Queue, after uint64, err error) {
 	frame, err := readFrame(stream)
 	if err != nil {
-		return "", 0, err
+		return q, 0, err
 	}
 	return parseOpen(frame)
 }
 
-func parseOpen(frame schemas.PushFrame) (group string, after uint64, err error) {
+func parseOpen(frame schemas.PushFrame) (q Queue, after uint64, err error) {
 	if frame.Which() != schemas.PushFrame_Which_open {
-		return "", 0, protocolErrorf("push stream starts with frame %d", frame.Which())
+		return q, 0, protocolErrorf("push stream starts with frame %d", frame.Which())
 	}
 	open, err := frame.Open()
 	if err != nil {
-		return "", 0, protocolErrorf("push open: %v", err)
+		return q, 0, protocolErrorf("push open: %v", err)
 	}
 	id, err := open.GroupId()
 	if err != nil || len(id) > maxGroupID {
-		return "", 0, protocolErrorf("push open: group id of %d bytes: %v", len(id), err)
+		return q, 0, protocolErrorf("push open: group id of %d bytes: %v", len(id), err)
 	}
-	return string(id), open.After(), nil
+	return Queue{string(id), open.Shared()}, open.After(), nil
 }
 
 // maxGroupID bounds the name of a queue, bytes (schemas/envelope.capnp).
 const maxGroupID = 64
 
-func readDeliver(stream *quicrpc.PushStream, after uint64) ([]Envelope, error) {
-	frame, err := readFrame(stream)
-	if err != nil {
-		return nil, err
+// readDeliver reads the next envelopes, and what is said between them.
+func readDeliver(stream *quicrpc.PushStream, after uint64, opts *ListenOptions) ([]Envelope, error) {
+	for {
+		frame, err := readFrame(stream)
+		if err != nil {
+			return nil, err
+		}
+		if frame.Which() != schemas.PushFrame_Which_notice {
+			return parseDeliver(frame, after)
+		}
+		notice, err := frame.Notice()
+		if err != nil {
+			return nil, protocolErrorf("notice: %v", err)
+		}
+		if notice.Which() == schemas.Notice_Which_poolLow && opts.PoolLow != nil { // others are of a time to come
+			opts.PoolLow(int(notice.PoolLow().Available()), notice.PoolLow().LastResortUsed())
+		}
 	}
-	return parseDeliver(frame, after)
 }
 
 func parseDeliver(frame schemas.PushFrame, after uint64) ([]Envelope, error) {

@@ -3,13 +3,14 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
-	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
 	"quicnprotochat/certs"
 	"quicnprotochat/mls"
+	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
 
@@ -17,38 +18,51 @@ const (
 	// maxFlush bounds what goes into one call: messages, and bytes of payload.
 	maxFlush      = 64
 	maxFlushBytes = 512 << 10
-	// maxRecipients is the most recipients that go into one call, and maxStored the most bytes of payload times recipients: the
-	// protocol's promises to a client that has not asked.
-	maxRecipients = 1024
-	maxStored     = 64 << 20
 )
 
-// outboxRecord is a message that was decided upon, and perhaps not yet accepted by the server. Its id stays the same however often
-// it is sent.
+// outboxKind says what an entry of the outbox is.
+type outboxKind string
+
+const (
+	outboxCreate outboxKind = "create" // a group
+	outboxPost   outboxKind = "post"   // a message
+	outboxCommit outboxKind = "commit" // with all that happens if it wins
+)
+
+// outboxRecord is something that was decided upon, and perhaps not yet accepted by the server. Its id stays the same however often it is sent.
 type outboxRecord struct {
-	ID         MessageID        `json:"id"`
-	GroupBytes []byte           `json:"group_id"`         // the group it belongs to
-	Payload    []byte           `json:"payload"`          // MLSMessage
-	Recipients []certs.Identity `json:"recipients"`       // who has not got it yet
-	Commit     bool             `json:"commit,omitempty"` // merge the group's pending commit when it is accepted
-	Inbox      bool             `json:"inbox,omitempty"`  // goes to inboxes: a Welcome
+	Kind    outboxKind       `json:"kind"`
+	ID      MessageID        `json:"id"`
+	Group   []byte           `json:"group"`
+	Epoch   uint64           `json:"epoch,omitempty"`   // create: of the group; commit: that it was made in
+	Payload []byte           `json:"payload,omitempty"` // MLSMessage
+	Welcome []byte           `json:"welcome,omitempty"`
+	Added   []certs.Identity `json:"added,omitempty"`
+	Removed []certs.Identity `json:"removed,omitempty"`
+	Info    []byte           `json:"info,omitempty"` // GroupInfo of the epoch that begins
 }
 
-func (r *outboxRecord) queue() string {
-	if r.Inbox {
-		return ""
-	}
-	return string(r.GroupBytes)
-}
-
-// putOutbox appends a message to the outbox. What the server would refuse for its size does not get there (ErrTooLarge): it would stand in the way of
-// all that comes after it, for ever.
+// putOutbox appends to the outbox, under a fresh id by which our own message is known when the server delivers it to us as to all members. What the server would refuse
+// for its size does not get there (ErrTooLarge): it would stand in the way of all that comes after it, for ever.
 func putOutbox(tx *bolt.Tx, r outboxRecord) error {
-	if len(r.Payload) > maxPayload {
-		return fmt.Errorf("%w: %d bytes after encryption, at most %d", ErrTooLarge, len(r.Payload), maxPayload)
+	for _, part := range [][]byte{r.Payload, r.Welcome} {
+		if len(part) > maxPayload {
+			return fmt.Errorf("%w: %d bytes after encryption, at most %d", ErrTooLarge, len(part), maxPayload)
+		}
+	}
+	if len(r.Payload)+len(r.Welcome)+len(r.Info) > maxPayload {
+		r.Info = nil // joining by an external commit has to wait for the next epoch
+	}
+	if len(r.Payload)+len(r.Welcome) > maxPayload {
+		return fmt.Errorf("%w: commit and Welcome have %d bytes, at most %d", ErrTooLarge, len(r.Payload)+len(r.Welcome), maxPayload)
 	}
 	if _, err := rand.Read(r.ID[:]); err != nil {
 		return err
+	}
+	if r.Kind != outboxCreate {
+		if err := tx.Bucket(bucketSent).Put(r.ID[:], r.Group); err != nil {
+			return err
+		}
 	}
 	return appendJSON(tx.Bucket(bucketOutbox), r)
 }
@@ -57,70 +71,72 @@ func putOutbox(tx *bolt.Tx, r outboxRecord) error {
 type pendingEntry struct {
 	key []byte
 	rec outboxRecord
-	to  []certs.Identity // who it goes to in the next call
+}
+
+// groupServer is what Flush needs of a Session.
+type groupServer interface {
+	CreateGroup(ctx context.Context, group string, epoch uint64, info []byte) error
+	CommitGroup(ctx context.Context, c *GroupCommit) (CommitOutcome, error)
+	Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, error)
 }
 
 // Flush sends what stands in the outbox, oldest first, and returns when the server has all of it on disk, or at the first failure.
-// Calling it again goes on where it stopped. A recipient whose queue is full keeps nobody else waiting: what is for it stays, in its order,
-// and Flush ends with ErrQuota.
-func (a *Account) Flush(ctx context.Context, s *Session) error {
+// Calling it again goes on where it stopped. A group whose order is full keeps no other waiting: what is for it stays, in its order, and Flush ends with
+// ErrQuota. A commit that lost the race for its epoch is dropped (ErrRace).
+func (a *Account) Flush(ctx context.Context, s *Session) error { return a.flush(ctx, s) }
+
+func (a *Account) flush(ctx context.Context, s groupServer) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
-	f := flush{full: make(map[certs.Identity]bool)}
+	f := flush{stuck: make(map[string]error)}
 	for {
 		batch, err := a.nextBatch(&f)
 		if err != nil {
 			return err
 		}
 		if len(batch) == 0 {
-			break
+			return f.err()
 		}
 		if err := a.flushBatch(ctx, s, &f, batch); err != nil {
 			return err
 		}
+		f.after = batch[len(batch)-1].key
 	}
-	for r := range f.full {
-		return fmt.Errorf("%w: %s", ErrQuota, r)
-	}
-	return nil
 }
 
 // flush is the state of one Flush.
 type flush struct {
-	after []byte                  // entries up to this key are settled, as far as they can be
-	full  map[certs.Identity]bool // recipients that take nothing more for now
+	after []byte           // entries up to this key are settled, as far as they can be
+	stuck map[string]error // groups that take nothing more for now
+	lost  []error          // what did not come about
 }
 
-// open are the recipients of r that may still take it, as many as go into one call.
-func (f *flush) open(r *outboxRecord) (out []certs.Identity) {
-	most := min(maxRecipients, maxStored/max(1, len(r.Payload)))
-	for _, id := range r.Recipients {
-		if !f.full[id] && len(out) < most {
-			out = append(out, id)
-		}
+func (f *flush) err() error {
+	all := f.lost
+	for _, err := range f.stuck {
+		all = append(all, err)
 	}
-	return out
+	return errors.Join(all...)
 }
 
-// nextBatch reads the next entries of the outbox. A commit ends a batch: it is merged before anything later goes.
+// nextBatch reads the next entries of the outbox: some messages, or one of something else.
 func (a *Account) nextBatch(f *flush) (batch []pendingEntry, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
-		b, bytes, recipients, stored := tx.Bucket(bucketOutbox), 0, 0, 0
+		b, bytes := tx.Bucket(bucketOutbox), 0
 		c := b.Cursor()
 		for k, _ := c.Seek(append(f.after[:len(f.after):len(f.after)], 0)); k != nil && len(batch) < maxFlush; k, _ = c.Next() {
 			e := pendingEntry{key: append([]byte(nil), k...)}
 			if _, err := getJSON(b, k, &e.rec); err != nil {
 				return err
 			}
-			e.to = f.open(&e.rec)
+			if f.stuck[string(e.rec.Group)] != nil {
+				continue
+			}
 			bytes += len(e.rec.Payload)
-			recipients += len(e.to)
-			stored += len(e.to) * len(e.rec.Payload)
-			if len(batch) > 0 && (bytes > maxFlushBytes || recipients > maxRecipients || stored > maxStored) {
+			if len(batch) > 0 && (bytes > maxFlushBytes || e.rec.Kind != outboxPost) {
 				return nil
 			}
-			batch = append(batch, e)
-			if e.rec.Commit {
+			if batch = append(batch, e); e.rec.Kind != outboxPost {
 				return nil
 			}
 		}
@@ -129,77 +145,114 @@ func (a *Account) nextBatch(f *flush) (batch []pendingEntry, err error) {
 	return batch, err
 }
 
-// flushBatch submits entries in order, and settles each by what the server says.
-func (a *Account) flushBatch(ctx context.Context, s *Session, f *flush, batch []pendingEntry) error {
-	var subs []Submission
-	for _, e := range batch {
-		if len(e.to) > 0 {
-			subs = append(subs, Submission{ID: e.rec.ID, Group: e.rec.queue(), Payload: e.rec.Payload, Recipients: e.to})
+// flushBatch sends entries, and settles each by what the server says.
+func (a *Account) flushBatch(ctx context.Context, s groupServer, f *flush, batch []pendingEntry) error {
+	e := &batch[0]
+	group := string(e.rec.Group)
+	switch e.rec.Kind {
+	case outboxCreate:
+		err := s.CreateGroup(ctx, group, e.rec.Epoch, e.rec.Info)
+		if errors.Is(err, quicrpc.ErrQuotaExceeded) {
+			f.stuck[group] = fmt.Errorf("%w: this account is in too many groups", ErrQuota)
+			return nil
 		}
-	}
-	var outcomes [][]Outcome
-	if len(subs) > 0 {
-		var err error
-		if outcomes, err = s.Submit(ctx, subs); err != nil {
+		if err != nil {
 			return err
 		}
-	}
-	for _, e := range batch {
-		var got []Outcome
-		if len(e.to) > 0 {
-			got, outcomes = outcomes[0], outcomes[1:]
+		return a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketOutbox).Delete(e.key) })
+	case outboxCommit:
+		out, err := s.CommitGroup(ctx, &GroupCommit{
+			Group: group, Epoch: e.rec.Epoch, ID: e.rec.ID, Message: e.rec.Payload, Welcome: e.rec.Welcome,
+			Added: e.rec.Added, Removed: e.rec.Removed, GroupInfo: e.rec.Info,
+		})
+		return a.settleCommit(f, e, out, err)
+	default:
+		posts := make([]GroupPost, len(batch))
+		for i := range batch {
+			r := &batch[i].rec
+			posts[i] = GroupPost{Group: string(r.Group), ID: r.ID, Payload: r.Payload}
 		}
-		more, err := a.settle(f, e, got)
-		if err != nil || more {
-			return err // more: a part of its recipients did not fit; those after it wait
+		out, err := s.Post(ctx, posts)
+		if err != nil {
+			return err
 		}
-		f.after = e.key
+		return a.settlePosts(f, batch, out)
 	}
-	return nil
 }
 
-// settle takes those recipients off an entry that the server has stored it for; more says that others can still be sent to. When none is
-// left the entry goes. A commit is merged once everybody was sent to, in the same transaction: it is out, even if a full queue lacks it.
-func (a *Account) settle(f *flush, e pendingEntry, outcomes []Outcome) (more bool, err error) {
-	stored := make(map[certs.Identity]bool)
-	for i, o := range outcomes {
-		switch o.Status {
-		case schemas.EnqueueStatus_stored, schemas.EnqueueStatus_duplicate:
-			stored[e.to[i]] = true
-		case schemas.EnqueueStatus_quotaExceeded:
-			f.full[e.to[i]] = true
-		default:
-			return false, protocolErrorf("enqueueMany: status %d", o.Status)
+// settlePosts takes from the outbox what the server has stored, and what it never will.
+func (a *Account) settlePosts(f *flush, batch []pendingEntry, out []PostOutcome) error {
+	return a.state.update(func(tx *bolt.Tx) error {
+		for i := range batch {
+			r := &batch[i].rec
+			switch out[i].Status {
+			case schemas.EnqueueStatus_stored, schemas.EnqueueStatus_duplicate:
+			case schemas.EnqueueStatus_quotaExceeded:
+				f.stuck[string(r.Group)] = fmt.Errorf("%w: group %x", ErrQuota, r.Group)
+				continue
+			case schemas.EnqueueStatus_notMember, schemas.EnqueueStatus_wrongEpoch:
+				f.lost = append(f.lost, fmt.Errorf("%w: a message was not sent", ErrRemoved))
+				if err := tx.Bucket(bucketSent).Delete(r.ID[:]); err != nil {
+					return err
+				}
+			default:
+				return protocolErrorf("post: status %d", out[i].Status)
+			}
+			if err := tx.Bucket(bucketOutbox).Delete(batch[i].key); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+}
+
+// errors of a commit that will never be accepted, whatever their cause.
+var commitRefused = []error{quicrpc.ErrNotFound, quicrpc.ErrInvalidArgument, quicrpc.ErrTooLarge, quicrpc.ErrQuotaExceeded}
+
+// settleCommit merges a commit that won, and drops one that did not (requirement 4).
+func (a *Account) settleCommit(f *flush, e *pendingEntry, out CommitOutcome, failed error) error {
+	var lost error
+	switch {
+	case failed != nil:
+		for _, never := range commitRefused {
+			if errors.Is(failed, never) {
+				lost = fmt.Errorf("the commit was refused: %w", failed)
+			}
+		}
+		if lost == nil {
+			return failed
+		}
+	case out.Status == schemas.CommitStatus_accepted || out.Status == schemas.CommitStatus_duplicate:
+	case out.Status == schemas.CommitStatus_wrongEpoch || out.Status == schemas.CommitStatus_slotTaken:
+		lost = ErrRace
+	case out.Status == schemas.CommitStatus_quotaExceeded:
+		lost = ErrQuota
+	default:
+		return protocolErrorf("commit: status %d", out.Status)
 	}
-	rec := e.rec
-	rec.Recipients = slices.DeleteFunc(slices.Clone(rec.Recipients), func(id certs.Identity) bool { return stored[id] })
-	more = len(f.open(&rec)) > 0
-	merge := rec.Commit && !more
-	rec.Commit = rec.Commit && more
-	keep := func(tx *bolt.Tx) error {
-		if len(rec.Recipients) == 0 {
-			return tx.Bucket(bucketOutbox).Delete(e.key)
-		}
-		return putJSON(tx.Bucket(bucketOutbox), e.key, rec)
+	if lost != nil {
+		f.lost = append(f.lost, lost)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !merge {
-		return more, a.state.update(keep)
-	}
-	return more, a.change(string(rec.GroupBytes), func(tx *bolt.Tx, g *mls.Group) error {
-		if err := keep(tx); err != nil {
-			return err
+	return a.change(string(e.rec.Group), func(tx *bolt.Tx, g *mls.Group) error {
+		if tx.Bucket(bucketOutbox).Get(e.key) == nil {
+			return nil // it was settled when it, or another's commit, was delivered
 		}
-		if !g.HasPending() {
-			return nil // another's commit won meanwhile
+		if lost != nil {
+			if g.HasPending() {
+				g.DiscardPending()
+			}
+			return dropPending(tx, string(e.rec.Group))
+		}
+		if err := tx.Bucket(bucketOutbox).Delete(e.key); err != nil {
+			return err
 		}
 		return g.MergePending()
 	})
 }
 
-// dropPending removes a group's unsent commit and its Welcomes: another commit won.
+// dropPending removes a group's unsent commit: another's won, or it was refused.
 func dropPending(tx *bolt.Tx, group string) error {
 	b := tx.Bucket(bucketOutbox)
 	c := b.Cursor()
@@ -208,7 +261,10 @@ func dropPending(tx *bolt.Tx, group string) error {
 		if _, err := getJSON(b, k, &rec); err != nil {
 			return err
 		}
-		if string(rec.GroupBytes) == group && (rec.Commit || rec.Inbox) {
+		if string(rec.Group) == group && rec.Kind == outboxCommit {
+			if err := tx.Bucket(bucketSent).Delete(rec.ID[:]); err != nil {
+				return err
+			}
 			if err := c.Delete(); err != nil {
 				return err
 			}
@@ -217,7 +273,38 @@ func dropPending(tx *bolt.Tx, group string) error {
 	return nil
 }
 
-// Unsent is how many messages wait in the outbox.
+// own says whether a delivered message is one of ours, and settles it in the outbox if the server's answer was lost: a commit of ours is merged in
+// its place of the order.
+func own(tx *bolt.Tx, g *mls.Group, id MessageID) (bool, error) {
+	sent := tx.Bucket(bucketSent)
+	if sent.Get(id[:]) == nil {
+		return false, nil
+	}
+	if err := sent.Delete(id[:]); err != nil {
+		return true, err
+	}
+	b := tx.Bucket(bucketOutbox)
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		var rec outboxRecord
+		if _, err := getJSON(b, k, &rec); err != nil {
+			return true, err
+		}
+		if rec.ID != id {
+			continue
+		}
+		if err := c.Delete(); err != nil {
+			return true, err
+		}
+		if rec.Kind == outboxCommit {
+			return true, g.MergePending()
+		}
+		return true, nil
+	}
+	return true, nil
+}
+
+// Unsent is how many entries wait in the outbox.
 func (a *Account) Unsent() (n int, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
 		n = tx.Bucket(bucketOutbox).Stats().KeyN

@@ -47,10 +47,10 @@ type heldRecord struct {
 
 // take stores a batch of one queue: everything in it, and the queue's cursor, in one transaction. After it, the batch may be acknowledged.
 // ErrLater: the group is not known (yet).
-func (a *Account) take(queue string, batch []Envelope) error {
+func (a *Account) take(queue Queue, batch []Envelope) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if queue == "" {
+	if queue == (Queue{}) {
 		return a.state.update(func(tx *bolt.Tx) error {
 			return eachNew(tx, queue, batch, func(e Envelope) error { return keepInvite(tx, e) })
 		})
@@ -60,25 +60,30 @@ func (a *Account) take(queue string, batch []Envelope) error {
 	} else if !known {
 		return ErrLater
 	}
-	return a.change(queue, func(tx *bolt.Tx, g *mls.Group) error {
-		return eachNew(tx, queue, batch, func(e Envelope) error { return a.process(tx, g, e.Payload, e.AcceptedAt) })
+	return a.change(queue.Group, func(tx *bolt.Tx, g *mls.Group) error {
+		return eachNew(tx, queue, batch, func(e Envelope) error {
+			if ours, err := own(tx, g, e.ID); ours || err != nil {
+				return err
+			}
+			return a.process(tx, g, e.Payload, e.AcceptedAt)
+		})
 	})
 }
 
 // knows says whether a queue is one that take can take from: the inbox, or that of a group of the account's.
-func (a *Account) knows(queue string) (known bool, err error) {
-	if queue == "" {
-		return true, nil
+func (a *Account) knows(queue Queue) (known bool, err error) {
+	if !queue.Shared {
+		return queue.Group == "", nil // nothing of ours is sent to another queue
 	}
 	err = a.state.view(func(tx *bolt.Tx) error {
-		known = tx.Bucket(bucketGroups).Get([]byte(queue)) != nil
+		known = tx.Bucket(bucketGroups).Get([]byte(queue.Group)) != nil
 		return nil
 	})
 	return known, err
 }
 
 // eachNew calls f for the envelopes above the queue's cursor, and moves the cursor.
-func eachNew(tx *bolt.Tx, queue string, batch []Envelope, f func(Envelope) error) error {
+func eachNew(tx *bolt.Tx, queue Queue, batch []Envelope, f func(Envelope) error) error {
 	cursor := getCursor(tx, queue)
 	for _, e := range batch {
 		if e.Seq <= cursor {

@@ -28,12 +28,12 @@ func TestLargestText(t *testing.T) {
 		t.Errorf("%d bytes: %v", MaxText, err)
 	}
 	f.flush(t, alice, false)
-	q := f.queues[bob.id][g.ID]
+	q := f.groups[g.ID].log
 	if size := len(q[len(q)-1].Payload); size > maxPayload {
 		t.Errorf("a text of %d bytes became a payload of %d, the server takes %d", MaxText, size, maxPayload)
 	}
 	err = alice.state.update(func(tx *bolt.Tx) error {
-		return putOutbox(tx, outboxRecord{GroupBytes: []byte(g.ID), Payload: make([]byte, maxPayload+1), Recipients: []certs.Identity{bob.id}})
+		return putOutbox(tx, outboxRecord{Kind: outboxPost, Group: []byte(g.ID), Payload: make([]byte, maxPayload+1)})
 	})
 	if n, nerr := alice.Unsent(); !errors.Is(err, ErrTooLarge) || nerr != nil || n != 0 {
 		t.Errorf("a payload that is too large: %v; %d in the outbox, %v", err, n, nerr)
@@ -138,7 +138,7 @@ func TestInvitesAreBounded(t *testing.T) {
 	}
 	f := newFakeServer()
 	invite(t, f, alice, g.ID, bob)
-	welcome := f.queues[bob.id][""][0].Payload
+	welcome := f.inboxes[bob.id][0].Payload
 	seq := uint64(0)
 	for range 3 {
 		batch := make([]Envelope, maxInvites/2+10)
@@ -146,7 +146,7 @@ func TestInvitesAreBounded(t *testing.T) {
 			seq++
 			batch[i] = Envelope{Seq: seq, Payload: welcome}
 		}
-		if err := bob.take("", batch); err != nil {
+		if err := bob.take(Queue{}, batch); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := bob.Invites(); n > maxInvites || err != nil {

@@ -27,7 +27,7 @@ const (
 	stateFile = "state.db"
 
 	// stateVersion is the format of state.db; a newer one is refused.
-	stateVersion = 1
+	stateVersion = 2 // 1 was of a time when the server did not order groups
 	// newStatePattern names a state.db that is being made; an init that was killed may leave one.
 	newStatePattern = ".state-*"
 	// lockWait is how long to wait for another process to leave the directory.
@@ -41,14 +41,15 @@ var (
 	bucketKeyPackages = []byte("keypackages") // KeyPackageRef: mls.KeyPackageBundle, secret
 	bucketGroups      = []byte("groups")      // group id: groupRecord
 	bucketMLS         = []byte("mls")         // group id: bucket of mls.Record, secret
-	bucketCursors     = []byte("cursors")     // "q" and group id: seq (8 bytes)
+	bucketCursors     = []byte("cursors")     // "q", or "s" if it is shared, and group id: seq (8 bytes)
 	bucketOutbox      = []byte("outbox")      // number (8 bytes, big endian): outboxRecord
+	bucketSent        = []byte("sent")        // MessageID of what stands in a group's order, or will, and is ours: group id
 	bucketInvites     = []byte("invites")     // MessageID: Welcome
 	bucketUnread      = []byte("unread")      // number (8 bytes, big endian): Message
 	bucketHeld        = []byte("held")        // number (8 bytes, big endian): heldRecord, messages from an epoch that has not begun
 
 	allBuckets = [][]byte{bucketMeta, bucketPins, bucketTickets, bucketKeyPackages, bucketGroups, bucketMLS,
-		bucketCursors, bucketOutbox, bucketInvites, bucketUnread, bucketHeld}
+		bucketCursors, bucketOutbox, bucketSent, bucketInvites, bucketUnread, bucketHeld}
 
 	metaVersion = []byte("version")
 	metaServer  = []byte("server")
@@ -209,18 +210,23 @@ func countKeys(b *bolt.Bucket) (n int) {
 }
 
 // cursorKey is the name of a queue's cursor: bbolt has no empty keys, and the inbox has an empty name.
-func cursorKey(group string) []byte { return append([]byte("q"), group...) }
+func cursorKey(q Queue) []byte {
+	if q.Shared {
+		return append([]byte("s"), q.Group...)
+	}
+	return append([]byte("q"), q.Group...)
+}
 
-func getCursor(tx *bolt.Tx, group string) uint64 {
-	v := tx.Bucket(bucketCursors).Get(cursorKey(group))
+func getCursor(tx *bolt.Tx, q Queue) uint64 {
+	v := tx.Bucket(bucketCursors).Get(cursorKey(q))
 	if len(v) != 8 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(v)
 }
 
-func putCursor(tx *bolt.Tx, group string, seq uint64) error {
-	return tx.Bucket(bucketCursors).Put(cursorKey(group), number(seq))
+func putCursor(tx *bolt.Tx, q Queue, seq uint64) error {
+	return tx.Bucket(bucketCursors).Put(cursorKey(q), number(seq))
 }
 
 // saveGroup writes what changed in g since it was last saved. The caller tells g that it is saved (Group.Saved) after the commit of tx.

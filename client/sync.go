@@ -23,7 +23,7 @@ func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err err
 		return 0, err
 	}
 	for _, q := range queues {
-		known, err := a.knows(q.Group)
+		known, err := a.knows(q.Queue)
 		if err != nil {
 			return waiting, err
 		}
@@ -31,7 +31,7 @@ func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err err
 			waiting += q.Messages // not even fetched: anybody can make such a queue
 			continue
 		}
-		if err := a.syncQueue(ctx, s, q.Group); err != nil {
+		if err := a.syncQueue(ctx, s, q.Queue); err != nil {
 			return waiting, err
 		}
 	}
@@ -39,7 +39,7 @@ func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err err
 }
 
 // syncQueue takes in one queue, batch by batch: read, store, acknowledge.
-func (a *Account) syncQueue(ctx context.Context, s *Session, queue string) error {
+func (a *Account) syncQueue(ctx context.Context, s *Session, queue Queue) error {
 	for more := true; more; {
 		var cursor uint64
 		err := a.state.view(func(tx *bolt.Tx) error {
@@ -50,7 +50,7 @@ func (a *Account) syncQueue(ctx context.Context, s *Session, queue string) error
 			return err
 		}
 		var batch []Envelope
-		if batch, more, err = s.FetchAfter(ctx, Cursor{Group: queue, Seq: cursor}); err != nil {
+		if batch, more, err = s.FetchAfter(ctx, Cursor{queue, cursor}); err != nil {
 			return err
 		}
 		if len(batch) == 0 {
@@ -59,7 +59,7 @@ func (a *Account) syncQueue(ctx context.Context, s *Session, queue string) error
 		if err := a.take(queue, batch); err != nil {
 			return err
 		}
-		if err := s.Acknowledge(ctx, []Cursor{{Group: queue, Seq: batch[len(batch)-1].Seq}}); err != nil {
+		if err := s.Acknowledge(ctx, []Cursor{{queue, batch[len(batch)-1].Seq}}); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (a *Account) Listen(ctx context.Context, s *Session, started func(), news f
 	if err != nil {
 		return err
 	}
-	return s.Listen(ctx, ListenOptions{Cursors: cursors, Started: started}, func(ctx context.Context, queue string, batch []Envelope) error {
+	return s.Listen(ctx, ListenOptions{Cursors: cursors, Started: started}, func(ctx context.Context, queue Queue, batch []Envelope) error {
 		if err := a.takeWhenJoined(ctx, queue, batch); err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (a *Account) Listen(ctx context.Context, s *Session, started func(), news f
 	})
 }
 
-func (a *Account) takeWhenJoined(ctx context.Context, queue string, batch []Envelope) error {
+func (a *Account) takeWhenJoined(ctx context.Context, queue Queue, batch []Envelope) error {
 	patience := time.NewTimer(joinPatience)
 	defer patience.Stop()
 	for {
@@ -113,9 +113,9 @@ const maxCursors = 1024
 func (a *Account) cursors() (out []Cursor, err error) {
 	err = a.state.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketCursors).ForEach(func(k, v []byte) error {
-			queue := string(k[1:])
+			queue := Queue{string(k[1:]), k[0] == 's'}
 			if len(out) < maxCursors {
-				out = append(out, Cursor{Group: queue, Seq: getCursor(tx, queue)})
+				out = append(out, Cursor{queue, getCursor(tx, queue)})
 			}
 			return nil
 		})

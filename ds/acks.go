@@ -15,7 +15,7 @@ type acks struct {
 	owner store.Identity
 
 	mu      sync.Mutex
-	cursors map[string]uint64 // not yet in the store
+	cursors map[queueKey]uint64 // not yet in the store
 	armed   bool
 	closed  bool
 	flushes sync.WaitGroup
@@ -25,14 +25,14 @@ type acks struct {
 const flushTimeout = 10 * time.Second
 
 func (a *acks) init(s *Service, owner store.Identity) {
-	a.s, a.owner, a.cursors = s, owner, make(map[string]uint64)
+	a.s, a.owner, a.cursors = s, owner, make(map[queueKey]uint64)
 }
 
-// add notes that everything in group up to seq is acknowledged.
-func (a *acks) add(group string, seq uint64) {
+// add notes that everything in a queue up to seq is acknowledged.
+func (a *acks) add(q queueKey, seq uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.cursors[group] = max(a.cursors[group], seq)
+	a.cursors[q] = max(a.cursors[q], seq)
 	if !a.armed && !a.closed {
 		a.armed = true
 		a.flushes.Add(1)
@@ -43,19 +43,19 @@ func (a *acks) add(group string, seq uint64) {
 	}
 }
 
-// last returns what group's reader acknowledged that may not be in the store yet.
-func (a *acks) last(group string) uint64 {
+// last returns what a queue's reader acknowledged that may not be in the store yet.
+func (a *acks) last(q queueKey) uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.cursors[group]
+	return a.cursors[q]
 }
 
 // flush hands in what has gathered. What came meanwhile is flushed next.
 func (a *acks) flush() {
 	a.mu.Lock()
 	batch := make([]store.Cursor, 0, len(a.cursors))
-	for g, seq := range a.cursors {
-		batch = append(batch, store.Cursor{Queue: store.QueueID{Owner: a.owner, Group: g}, Seq: seq})
+	for q, seq := range a.cursors {
+		batch = append(batch, store.Cursor{Queue: q.id(a.owner), Seq: seq})
 	}
 	a.armed = false
 	a.mu.Unlock()
@@ -70,8 +70,8 @@ func (a *acks) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range batch {
-		if a.cursors[c.Queue.Group] == c.Seq {
-			delete(a.cursors, c.Queue.Group)
+		if q := keyOf(c.Queue); a.cursors[q] == c.Seq {
+			delete(a.cursors, q)
 		}
 	}
 }

@@ -15,13 +15,14 @@ import (
 // caller is a connection's capability, with calls that are easy to write down.
 type caller struct {
 	t  testing.TB
+	f  *fixture
 	c  *conn
 	ds schemas.DeliveryService
 }
 
 func (f *fixture) caller(t testing.TB, peer byte) *caller {
 	c := newConn(peer)
-	k := &caller{t, c, f.client(c)}
+	k := &caller{t, f, c, f.client(c)}
 	t.Cleanup(func() { k.ds.Release(); f.end(c) })
 	return k
 }

@@ -62,8 +62,10 @@ func TestEnqueueFetchAcknowledge(t *testing.T) {
 		t.Fatalf("%s, %v", got, err)
 	}
 	want := map[string]uint64{"enqueue": 3, "enqueueMany": 1, "fetch": 3, "fetchAfter": 2, "queues": 4, "acknowledge": 1, "listen": 0}
-	if got := f.Calls(); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("calls %v, want %v", got, want)
+	for name, got := range f.Calls() {
+		if got != want[name] {
+			t.Fatalf("%d calls of %s, want %d", got, name, want[name])
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *server) Enqueue(ctx context.Context, call schemas.DeliveryService_enque
 	_, _ = rand.Read(m.ID[:]) // never fails, see crypto/rand
 	job := c.sender.add([]store.Message{m})
 	call.Go()
-	results, err := c.sender.wait(ctx, c.s.store, job)
+	results, err := c.sender.wait(ctx, job)
 	if err != nil {
 		return c.s.failure(err)
 	}
@@ -64,7 +64,7 @@ func (c *server) EnqueueMany(ctx context.Context, call schemas.DeliveryService_e
 	}
 	job := c.sender.add(messages)
 	call.Go()
-	results, err := c.sender.wait(ctx, c.s.store, job)
+	results, err := c.sender.wait(ctx, job)
 	if err != nil {
 		return c.s.failure(err)
 	}
@@ -137,7 +137,10 @@ func (s *Service) submission(messages []store.Message, at schemas.Submission) ([
 	if err := s.checkPayload(payload); err != nil {
 		return nil, err
 	}
-	m := store.Message{Queue: store.QueueID{Group: string(group)}, ID: store.MessageID(id), Payload: payload}
+	m := store.Message{Queue: store.QueueID{Group: string(group)}, ID: store.MessageID(id), Payload: payload, Expires: expiry(at.Expires())}
+	if m.Blobs, err = blobIDs(at.Blobs()); err != nil {
+		return nil, err
+	}
 	before := len(messages)
 	for i := range recipients.Len() {
 		key, err := recipients.At(i)
@@ -181,6 +184,8 @@ func (s *Service) checkPayload(payload []byte) error {
 
 var statuses = [...]schemas.EnqueueStatus{
 	store.Stored: schemas.EnqueueStatus_stored, store.Duplicate: schemas.EnqueueStatus_duplicate, store.QuotaExceeded: schemas.EnqueueStatus_quotaExceeded,
+	store.NoBlob: schemas.EnqueueStatus_noBlob, store.NoGroup: schemas.EnqueueStatus_notMember, store.NotMember: schemas.EnqueueStatus_notMember,
+	store.WrongEpoch: schemas.EnqueueStatus_wrongEpoch,
 }
 
 func setResults(out schemas.SubmissionResult, results []store.Result) error {

@@ -220,6 +220,9 @@ func (s *stream) ack(seq uint64) error {
 	return errCut
 }
 
+// sharedMark is what accept puts before the id of a shared queue.
+const sharedMark = "shared "
+
 // accept returns the next stream with its opening frame read.
 func (c *conn) accept(t testing.TB) (s *stream, group string, after uint64) {
 	t.Helper()
@@ -239,6 +242,9 @@ func (c *conn) accept(t testing.TB) (s *stream, group string, after uint64) {
 	g, err := o.GroupId()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.Shared() {
+		g = append([]byte(sharedMark), g...)
 	}
 	return s, string(g), o.After()
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // openFrame says which queue a stream carries, and after which seq.
-func openFrame(group string, after uint64, w window) (*capnp.Message, error) {
+func openFrame(q queueKey, after uint64, w window) (*capnp.Message, error) {
 	m, seg, err := capnp.NewMessage(capnp.SingleSegment(make([]byte, 0, frameOverhead+store.MaxGroup)))
 	if err != nil {
 		return nil, err
@@ -32,7 +32,8 @@ func openFrame(group string, after uint64, w window) (*capnp.Message, error) {
 	o.SetAfter(after)
 	o.SetWindowMessages(w.messages)
 	o.SetWindowBytes(w.bytes)
-	return m, o.SetGroupId([]byte(group))
+	o.SetShared(q.shared)
+	return m, o.SetGroupId([]byte(q.group))
 }
 
 // deliverFrame holds messages, whose payloads sum up to size bytes.

@@ -14,6 +14,8 @@ type Limits struct {
 	MaxRecipients  int // in one enqueueMany, over all its submissions
 	MaxStoredBytes int // payload times recipients of one enqueueMany, bytes
 
+	Slot time.Duration // for which who lost the race for an epoch often goes first
+
 	// Of push.
 	WindowMessages    uint32        // granted to who asks for 0
 	MaxWindowMessages uint32        // granted at most
@@ -32,6 +34,9 @@ const (
 	maxCursors       = 256  // of acknowledge
 	maxListenCursors = 1024 // of listen
 	maxQueues        = 256  // of queues
+	maxMembers       = 256  // of members
+	maxInvite        = 256  // of invite
+	maxInvited       = 1024 // invitations of a group
 	maxFetch         = 1024 // payloads of fetch
 	maxPage          = 256  // envelopes of fetchAfter and of a push frame
 	maxPageBytes     = 512 << 10
@@ -41,7 +46,7 @@ const (
 // DefaultLimits returns the defaults.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxPayload: store.MaxPayload, MaxBatch: 1024, MaxRecipients: 1024, MaxStoredBytes: 64 << 20,
+		MaxPayload: store.MaxPayload, MaxBatch: 1024, MaxRecipients: 1024, MaxStoredBytes: 64 << 20, Slot: 5 * time.Second,
 		WindowMessages: 1024, MaxWindowMessages: 4096, WindowBytes: 4 << 20, MaxWindowBytes: 16 << 20,
 		MaxStreams: 64, Idle: 30 * time.Second, Turn: 2 * time.Second, AckDelay: 5 * time.Millisecond,
 		RetryMin: time.Second, RetryMax: time.Minute,
@@ -54,6 +59,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.MaxBatch, d.MaxBatch)
 	or(&l.MaxRecipients, d.MaxRecipients)
 	or(&l.MaxStoredBytes, d.MaxStoredBytes)
+	or(&l.Slot, d.Slot)
 	or(&l.WindowMessages, d.WindowMessages)
 	or(&l.MaxWindowMessages, d.MaxWindowMessages)
 	or(&l.WindowBytes, d.WindowBytes)

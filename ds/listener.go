@@ -29,16 +29,31 @@ type listener struct {
 
 	mu      sync.Mutex
 	ended   bool
-	queues  map[string]*queue // those that wait, have a turn, or are paused
-	waiting []*queue          // who waited longest comes first, but the inbox before all
-	active  int               // turns
-	leaving int               // of these, that are about to end for one that waits
-	starved int               // of these, that the client gives no stream
+	queues  map[queueKey]*queue // those that wait, have a turn, or are paused
+	waiting []*queue            // who waited longest comes first, but the inbox before all
+	active  int                 // turns
+	leaving int                 // of these, that are about to end for one that waits
+	starved int                 // of these, that the client gives no stream
+	notice  *PoolLow            // to be sent on the stream of the inbox
 }
+
+// queueKey names a queue among its owner's.
+type queueKey struct {
+	group  string
+	shared bool // the order of the group that all its members read
+}
+
+func keyOf(q store.QueueID) queueKey { return queueKey{q.Group, q.Shared} }
+
+func (k queueKey) id(owner store.Identity) store.QueueID {
+	return store.QueueID{Owner: owner, Group: k.group, Shared: k.shared}
+}
+
+func (k queueKey) inbox() bool { return k == queueKey{} }
 
 // queue is what a listener knows of one queue that has something to push. Its fields belong to listener.mu, but for poke.
 type queue struct {
-	group   string
+	key     queueKey
 	state   state
 	news    bool          // came since the turn last looked
 	leaving bool          // the turn is about to end for another queue
@@ -63,7 +78,7 @@ func newListener(s *Service, session Session, owner store.Identity, open opener,
 	}
 	l := &listener{
 		s: s, session: session, owner: owner, open: open, window: w, watcher: watcher,
-		done: make(chan struct{}), queues: make(map[string]*queue),
+		done: make(chan struct{}), queues: make(map[queueKey]*queue),
 	}
 	l.acks.init(s, owner)
 	l.ctx, l.cancel = context.WithCancel(session.Context())
@@ -107,7 +122,7 @@ func (l *listener) run() {
 				again = l.wakeAll()
 			}
 			for _, q := range queues {
-				l.wake(q.Group)
+				l.wake(keyOf(q))
 			}
 		}
 	}
@@ -142,8 +157,9 @@ func (l *listener) wakeAll() <-chan time.Time {
 			return time.After(l.limits().RetryMax)
 		}
 		for _, q := range queues {
-			l.wake(q.Group)
-			from.Group = q.Group + "\x00"
+			k := queueKey{q.Group, q.Shared}
+			l.wake(k)
+			from = k.id(l.owner).Next()
 		}
 		more = m
 	}
@@ -151,17 +167,17 @@ func (l *listener) wakeAll() <-chan time.Time {
 }
 
 // wake says that a queue may have something to push.
-func (l *listener) wake(group string) {
+func (l *listener) wake(k queueKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
 		return
 	}
-	q := l.queues[group]
+	q := l.queues[k]
 	switch {
 	case q == nil:
-		q = &queue{group: group, poke: make(chan struct{}, 1)}
-		l.queues[group] = q
+		q = &queue{key: k, poke: make(chan struct{}, 1)}
+		l.queues[k] = q
 		l.line(q)
 		l.dispatch()
 	case q.state == active:
@@ -180,7 +196,7 @@ func (q *queue) wake() {
 // line puts q at the end of the line, the inbox at its head. l.mu is held.
 func (l *listener) line(q *queue) {
 	q.state = waiting
-	if q.group == "" {
+	if q.key.inbox() {
 		l.waiting = append([]*queue{q}, l.waiting...)
 	} else {
 		l.waiting = append(l.waiting, q)
@@ -292,7 +308,7 @@ func (l *listener) turn(q *queue) {
 	case end == endYield || q.news:
 		l.line(q)
 	default:
-		delete(l.queues, q.group)
+		delete(l.queues, q.key)
 	}
 	if !l.ended {
 		l.dispatch()

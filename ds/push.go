@@ -49,13 +49,13 @@ type push struct {
 
 // serve pushes q, if there is something, over a stream that it opens for it.
 func (l *listener) serve(q *queue) ending {
-	id := store.QueueID{Owner: l.owner, Group: q.group}
-	start := l.acks.last(q.group)
+	id := q.key.id(l.owner)
+	start := l.acks.last(q.key)
 	page, err := l.s.store.Read(l.ctx, id, start, 1, 1)
 	if err != nil {
 		return l.broken(q, "read", err)
 	}
-	if len(page.Messages) == 0 {
+	if len(page.Messages) == 0 && !l.hasNotice(q) {
 		return endIdle
 	}
 	stream, err := l.openStream()
@@ -76,7 +76,7 @@ func (l *listener) broken(q *queue, what string, err error) ending {
 		return endIdle
 	}
 	l.s.counts.cut.Add(1)
-	l.s.log.Info("ds: push interrupted", "what", what, "inbox", q.group == "", "err", err)
+	l.s.log.Info("ds: push interrupted", "what", what, "inbox", q.key.inbox(), "err", err)
 	return endCut
 }
 
@@ -145,7 +145,7 @@ func (p *push) acknowledged(m *capnp.Message) error {
 		if err == nil {
 			p.l.s.counts.acks.Add(1)
 			if news {
-				p.l.acks.add(p.q.group, upTo)
+				p.l.acks.add(p.q.key, upTo)
 				p.l.progress(p.q)
 			}
 			return nil
@@ -157,10 +157,10 @@ func (p *push) acknowledged(m *capnp.Message) error {
 
 // send pushes until the turn is over. ended is closed when the reader has ended.
 func (p *push) send(ended <-chan struct{}) (ending, error) {
-	if p.q.group == "" {
+	if p.q.key.inbox() {
 		p.stream.SetUrgency(urgencyInbox)
 	}
-	m, err := openFrame(p.q.group, p.next-1, p.l.window)
+	m, err := openFrame(p.q.key, p.next-1, p.l.window)
 	if err == nil {
 		err = p.stream.WriteMessage(m)
 	}
@@ -174,9 +174,14 @@ func (p *push) send(ended <-chan struct{}) (ending, error) {
 		leaving = leaving || time.Now().After(turnEnds) && p.l.leave(p.q)
 		sent, empty := false, false
 		if !leaving {
+			noticed, err := p.notify()
+			if err != nil {
+				return endCut, err
+			}
 			if sent, empty, err = p.sendSome(); err != nil {
 				return endCut, err
 			}
+			sent = sent || noticed
 		}
 		if sent {
 			continue

@@ -8,16 +8,19 @@ import (
 )
 
 // sender puts what one stream's calls enqueue into the store, in the order of the calls, many at a time: while one round waits for the disk, the calls
-// that come meanwhile gather for the next. Its zero value works. Safe for concurrent use.
-type sender struct {
+// that come meanwhile gather for the next. Safe for concurrent use.
+type sender[T any] struct {
+	put  func(context.Context, []T) ([]store.Result, error)
+	size func(*T) int // bytes of payload
+
 	mu      sync.Mutex
-	waiting []*job
+	waiting []*job[T]
 	busy    bool // somebody leads a round
 }
 
 // job is one call's messages. The payloads are the call's, which therefore waits until they are not needed any more.
-type job struct {
-	messages []store.Message
+type job[T any] struct {
+	messages []T
 	results  []store.Result
 	err      error
 	turn     chan bool // true: lead the next round; false: done
@@ -30,8 +33,8 @@ const (
 )
 
 // add gives messages their place in the order. wait must follow.
-func (s *sender) add(messages []store.Message) *job {
-	j := &job{messages: messages, turn: make(chan bool, 1)}
+func (s *sender[T]) add(messages []T) *job[T] {
+	j := &job[T]{messages: messages, turn: make(chan bool, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = append(s.waiting, j)
@@ -43,19 +46,22 @@ func (s *sender) add(messages []store.Message) *job {
 }
 
 // wait returns when j is done. One of those that wait leads: it takes what has gathered, its own job first, and then hands over.
-func (s *sender) wait(ctx context.Context, st store.Store, j *job) ([]store.Result, error) {
+func (s *sender[T]) wait(ctx context.Context, j *job[T]) ([]store.Result, error) {
 	if lead := <-j.turn; lead {
-		s.round(ctx, st)
+		s.round(ctx)
 	}
 	return j.results, j.err
 }
 
-func (s *sender) round(ctx context.Context, st store.Store) {
+// settle returns when all that was added before is done.
+func (s *sender[T]) settle(ctx context.Context) { _, _ = s.wait(ctx, s.add(nil)) }
+
+func (s *sender[T]) round(ctx context.Context) {
 	s.mu.Lock()
 	n, count, size := 0, 0, 0
 	for n < len(s.waiting) && (n == 0 || count < maxRoundMessages && size < maxRoundBytes) {
 		for i := range s.waiting[n].messages {
-			size += len(s.waiting[n].messages[i].Payload)
+			size += s.size(&s.waiting[n].messages[i])
 		}
 		count += len(s.waiting[n].messages)
 		n++
@@ -66,13 +72,17 @@ func (s *sender) round(ctx context.Context, st store.Store) {
 
 	messages := jobs[0].messages
 	if n > 1 {
-		messages = make([]store.Message, 0, count)
+		messages = make([]T, 0, count)
 		for _, j := range jobs {
 			messages = append(messages, j.messages...)
 		}
 		ctx = context.WithoutCancel(ctx) // one call's end must not end the others
 	}
-	results, err := st.Enqueue(ctx, messages)
+	var results []store.Result
+	var err error
+	if len(messages) > 0 {
+		results, err = s.put(ctx, messages)
+	}
 	for i, j := range jobs {
 		if j.err = err; err == nil {
 			j.results, results = results[:len(j.messages)], results[len(j.messages):]

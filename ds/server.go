@@ -2,6 +2,8 @@ package ds
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
@@ -11,11 +13,17 @@ import (
 // server is the service as one connection sees it. Its calls run one after the other, in the order in which they came; those that enqueue
 // take their place in that order and then wait for the disk together.
 type server struct {
+	unimplemented
+
 	s       *Service
 	session Session
 	owner   store.Identity
 	open    opener
-	sender  sender
+	sender  *sender[store.Message]
+	posts   *sender[store.Post]
+
+	claiming sync.Mutex
+	claims   map[string]*claim // made on this stream, by group
 }
 
 var _ schemas.DeliveryService_Server = (*server)(nil)
@@ -65,8 +73,9 @@ func (c *server) oldest(ctx context.Context) (payloads [][]byte, err error) {
 			return nil, err
 		}
 		for _, q := range queues {
-			from.Group = q.Group + "\x00"
-			page, err := c.s.store.Read(ctx, store.QueueID{Owner: c.owner, Group: q.Group}, 0, maxFetch-len(payloads), left)
+			id := store.QueueID{Owner: c.owner, Group: q.Group, Shared: q.Shared}
+			from = id.Next()
+			page, err := c.s.store.Read(ctx, id, 0, maxFetch-len(payloads), left)
 			if err != nil {
 				return nil, err
 			}
@@ -138,8 +147,9 @@ func (c *server) Queues(ctx context.Context, call schemas.DeliveryService_queues
 		return invalid("group id of %d bytes, at most %d allowed", len(after), store.MaxGroup)
 	}
 	from := store.QueueID{Owner: c.owner}
-	if len(after) > 0 {
-		from.Group = string(after) + "\x00"
+	if len(after) > 0 || args.AfterShared() {
+		from.Group, from.Shared = string(after), args.AfterShared()
+		from = from.Next()
 	}
 	found, more, err := c.s.store.Queues(ctx, from, limit(args.Max(), maxQueues))
 	if err != nil {
@@ -160,6 +170,7 @@ func (c *server) Queues(ctx context.Context, call schemas.DeliveryService_queues
 		e.SetLast(q.Last)
 		e.SetMessages(q.Messages)
 		e.SetBytes(q.Bytes)
+		e.SetShared(q.Shared)
 		if err := e.SetGroupId([]byte(q.Group)); err != nil {
 			return err
 		}
@@ -211,7 +222,11 @@ func (c *server) cursor(at schemas.Cursor) (store.Cursor, error) {
 	if err := store.CheckGroup(string(group)); err != nil {
 		return store.Cursor{}, err
 	}
-	return store.Cursor{Queue: store.QueueID{Owner: c.owner, Group: string(group)}, Seq: at.Seq()}, nil
+	q := store.QueueID{Owner: c.owner, Group: string(group), Shared: at.Shared()}
+	if q.Shared && len(group) == 0 {
+		return store.Cursor{}, errors.New("a shared queue without a group id")
+	}
+	return store.Cursor{Queue: q, Seq: at.Seq()}, nil
 }
 
 func setEnvelopes(list schemas.Envelope_List, messages []store.Delivery) error {

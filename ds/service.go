@@ -56,6 +56,9 @@ type Service struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[Session]*listener
+
+	slots    *slots
+	inviting sync.Mutex // held while invitations are counted and made
 }
 
 type counts struct {
@@ -78,7 +81,8 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: cfg.Store, log: cfg.Logger, limits: cfg.Limits.withDefaults(), listeners: make(map[Session]*listener)}
+	limits := cfg.Limits.withDefaults()
+	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot)}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
@@ -88,7 +92,10 @@ func (s *Service) Client(session Session) capnp.Client {
 }
 
 func (s *Service) client(session Session, open opener) capnp.Client {
-	return capnp.Client(schemas.DeliveryService_ServerToClient(&server{s: s, session: session, owner: session.Peer(), open: open}))
+	c := &server{s: s, session: session, owner: session.Peer(), open: open}
+	c.sender = &sender[store.Message]{put: s.store.Enqueue, size: func(m *store.Message) int { return len(m.Payload) }}
+	c.posts = &sender[store.Post]{put: s.store.Append, size: func(p *store.Post) int { return len(p.Payload) }}
+	return capnp.Client(schemas.DeliveryService_ServerToClient(c))
 }
 
 // Closed ends what is done for session, whose connection is over, and waits for it.
@@ -114,6 +121,7 @@ func (s *Service) Close() {
 	for _, l := range all {
 		l.stop()
 	}
+	s.slots.close()
 }
 
 // Stats returns counters; it does not block.
@@ -138,9 +146,21 @@ const (
 	queues
 	acknowledge
 	listen
+	createGroup
+	commitMethod
+	post
+	group
+	members
+	groupInformation
+	invite
+	claimCommit
+	releaseCommit
 )
 
-var methods = [...]string{"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen"}
+var methods = [...]string{
+	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
+	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
+}
 
 // Calls counts the calls since New, by the method's name in the schema.
 func (s *Service) Calls() map[string]uint64 {

@@ -97,7 +97,7 @@ func (p *push) deliver(messages []store.Delivery, size int) error {
 	p.sent = last
 	p.mu.Unlock()
 	p.next = last + 1
-	if p.q.group != "" {
+	if !p.q.key.inbox() {
 		if large := size > largeFrame; large != p.large {
 			p.large = large
 			p.stream.SetUrgency(map[bool]int{true: urgencyLarge, false: urgencyNormal}[large])

@@ -118,9 +118,9 @@ func (r *checkingReader) run(ctx context.Context, t *testing.T, addr string, who
 			continue
 		}
 		r.mu.Lock()
-		cursors := []client.Cursor{{Group: group, Seq: r.cursor}}
+		cursors := []client.Cursor{{Queue: client.Queue{Group: group}, Seq: r.cursor}}
 		r.mu.Unlock()
-		_ = s.Listen(ctx, client.ListenOptions{Cursors: cursors}, func(_ context.Context, _ string, batch []client.Envelope) error {
+		_ = s.Listen(ctx, client.ListenOptions{Cursors: cursors}, func(_ context.Context, _ client.Queue, batch []client.Envelope) error {
 			r.take(t, batch)
 			return nil
 		})

@@ -45,7 +45,7 @@ func TestPushWithoutPolling(t *testing.T) {
 	got := uint64(0)
 	go func() {
 		ended <- receiver.Listen(ctx, client.ListenOptions{Started: func() { close(started) }},
-			func(_ context.Context, _ string, batch []client.Envelope) error {
+			func(_ context.Context, _ client.Queue, batch []client.Envelope) error {
 				for _, e := range batch {
 					if got++; e.Seq != got {
 						t.Errorf("seq %d came as number %d", e.Seq, got)

@@ -44,11 +44,11 @@ func TestSessionCalls(t *testing.T) {
 	if !slices.Equal(groups, []string{"", "a", "b", "c"}) {
 		t.Errorf("queues %q", groups)
 	}
-	got, more, err := to.FetchAfter(ctx, client.Cursor{Group: "a"})
+	got, more, err := to.FetchAfter(ctx, client.Cursor{Queue: client.Queue{Group: "a"}})
 	if err != nil || more || len(got) != 1 || got[0].Seq != 1 || !bytes.Equal(got[0].Payload, []byte("a1")) || got[0].ID != (client.MessageID{3}) {
 		t.Errorf("fetched %v, more %v, %v", got, more, err)
 	}
-	if err := to.Acknowledge(ctx, []client.Cursor{{Group: "a", Seq: 1}, {Group: "c", Seq: 1}}); err != nil {
+	if err := to.Acknowledge(ctx, []client.Cursor{{Queue: client.Queue{Group: "a"}, Seq: 1}, {Queue: client.Queue{Group: "c"}, Seq: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if queues, err = to.Queues(ctx); err != nil || len(queues) != 2 {
@@ -78,7 +78,7 @@ func TestListenEnds(t *testing.T) {
 
 	s := dial(t, d.Addr().String(), bob)
 	handled := false
-	err = s.Listen(ctx, client.ListenOptions{}, func(ctx context.Context, _ string, _ []client.Envelope) error {
+	err = s.Listen(ctx, client.ListenOptions{}, func(ctx context.Context, _ client.Queue, _ []client.Envelope) error {
 		s.Close()
 		<-ctx.Done()
 		handled = true
@@ -90,7 +90,7 @@ func TestListenEnds(t *testing.T) {
 
 	failure := errors.New("handler's")
 	s = dial(t, d.Addr().String(), bob)
-	err = s.Listen(ctx, client.ListenOptions{}, func(_ context.Context, _ string, batch []client.Envelope) error {
+	err = s.Listen(ctx, client.ListenOptions{}, func(_ context.Context, _ client.Queue, batch []client.Envelope) error {
 		if len(batch) != 1 || batch[0].ID != (client.MessageID{1}) {
 			t.Errorf("%v", batch) // what was not acknowledged comes again
 		}

@@ -46,7 +46,7 @@ func TestSystemd(t *testing.T) {
 	started, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- s.Listen(context.Background(), client.ListenOptions{Started: func() { close(started) }},
-			func(context.Context, string, []client.Envelope) error { return nil })
+			func(context.Context, client.Queue, []client.Envelope) error { return nil })
 	}()
 	select {
 	case <-started:

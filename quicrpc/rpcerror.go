@@ -25,6 +25,7 @@ const (
 	CodeInternal        Code = "internal"
 	CodeEarlyData       Code = "earlyData"     // not allowed in 0-RTT: repeat after the handshake
 	CodeUnimplemented   Code = "unimplemented" // the server does not know the method
+	CodeExists          Code = "exists"        // there is one already
 )
 
 // Targets for errors.Is: an *RPCError of the same code matches, whatever its text.
@@ -39,6 +40,7 @@ var (
 	ErrInternal        error = &RPCError{Code: CodeInternal}
 	ErrEarlyData       error = &RPCError{Code: CodeEarlyData}
 	ErrUnimplemented   error = &RPCError{Code: CodeUnimplemented}
+	ErrExists          error = &RPCError{Code: CodeExists}
 )
 
 // An RPCError is the failure of one call, as the callee worded it.

@@ -21,18 +21,18 @@ interface DeliveryService {
   # groups, up to 1,024 payloads and 512 KiB in all (a single larger one is returned alone). Nothing is removed: a message goes when it
   # is acknowledged. Errors: notAuthorized, invalidArgument. No effect: may run in 0-RTT.
 
-  enqueueMany @2 (submissions :List(Submission)) -> (results :List(SubmissionResult));
+  enqueueMany @2 (submissions :List(Submission), receipts :Bool) -> (results :List(SubmissionResult), receipt :Receipt);
   # Stores 1 to maxBatch submissions, in order, with a result for each; all that is reported stored is on disk.
   # Errors: invalidArgument (empty, too many, a field of a wrong size), tooLarge (a payload, or payload bytes times recipients above 64 MiB in
   # all): then nothing is stored. unavailable (disk): part may be
-  # stored; repeating with the same ids is safe.
+  # stored; repeating with the same ids is safe. receipts: answer with a receipt, too.
 
   fetchAfter @3 (cursor :Env.Cursor, maxMessages :UInt32, maxBytes :UInt32) -> (envelopes :List(Env.Envelope), more :Bool);
   # Messages of one queue of the caller above cursor.seq, ascending; 0 for either maximum: the server's own (256; 512 KiB), which is also
   # the upper limit; a single larger message is returned alone. more: there was more than fitted. Errors: invalidArgument.
   # No effect: may run in 0-RTT.
 
-  queues @4 (afterGroupId :Data, max :UInt32) -> (queues :List(QueueStatus), more :Bool);
+  queues @4 (afterGroupId :Data, max :UInt32, afterShared :Bool) -> (queues :List(QueueStatus), more :Bool);
   # The caller's queues that hold something, in byte order of groupId from the first above afterGroupId (empty: from the inbox on; the inbox
   # comes first). max 0: 256, which is also the upper limit. No effect: may run in 0-RTT.
 
@@ -45,6 +45,190 @@ interface DeliveryService {
   # arrives, in one order without a gap. cursors (at most 1,024): acknowledged before the push begins, as by acknowledge, except that a
   # cursor above the last stored seq is ignored. The windows are per stream; 0: the server's default; the result says what is granted.
   # A second listen on one connection is invalidArgument.
+
+  createGroup @7 (groupId :Data, epoch :UInt64, groupInfo :Data) -> ();
+  # Makes an ordered group with the caller as founder and only member; durable when it returns. groupId: 16 to 64 bytes, random (RFC 9420 section
+  # 5.1 leaves its choice open; the service refuses nothing else). epoch: the one that the group is in. groupInfo: an MLSMessage with a GroupInfo of that group and
+  # epoch, or empty. Repeating it exactly while nothing happened to the group changes nothing. Errors: invalidArgument, exists, quotaExceeded, tooLarge.
+
+  commit @8 (commit :Commit, receipts :Bool) -> (result :CommitResult);
+  # Puts a commit into the group's order if the group is in commit.epoch, and with it, in one durable step, its Welcomes into the inboxes, the change of
+  # the roster, and the new GroupInfo. At most one commit wins an epoch. A lost race is a result, not an error. Errors: notFound (no such group, or the
+  # caller is neither a member nor invited: which of them is not told), invalidArgument, tooLarge, quotaExceeded.
+
+  post @9 (posts :List(Post), receipts :Bool) -> (results :List(PostResult), receipt :Receipt);
+  # Stores 1 to maxBatch messages of groups that the caller is a member of, in order, with a result for each; each message is stored once however many members
+  # there are. Errors: as enqueueMany.
+
+  group @10 (groupId :Data) -> (status :GroupStatus);
+  # What a member may know of a group. Errors: notFound. No effect: may run in 0-RTT.
+
+  members @11 (groupId :Data, from :Data, max :UInt32) -> (members :List(Data), more :Bool);
+  # The roster in byte order from the first at or above from (32 bytes, or empty), at most max (0: 256, which is also the upper limit). For members only. Errors:
+  # notFound, invalidArgument. No effect: may run in 0-RTT.
+
+  groupInfo @12 (groupId :Data) -> (epoch :UInt64, groupInfo :Data);
+  # The GroupInfo of the current epoch, for an external commit (RFC 9420 section 12.4.3.2). For members and invited ones. Errors: notFound (also when the
+  # current epoch has none). No effect: may run in 0-RTT.
+
+  invite @13 (groupId :Data, invited :List(Data), revoked :List(Data)) -> ();
+  # Lets identities (32 bytes each, at most 256 in both lists, 1,024 invited in a group) fetch the GroupInfo and join by an external commit, or no longer. For members. An
+  # invitation ends with the commit by which it is used. Errors: notFound, invalidArgument, quotaExceeded.
+
+  claimCommit @14 (groupId :Data) -> (epoch :UInt64, deadline :Int64);
+  # Waits for the group's commit slot, which one has at a time, first come first served; until deadline (milliseconds since 1970) only its holder's commits are accepted in
+  # the group, others get the result slotTaken. It ends with the holder's commit, with releaseCommit, with the deadline, or with the RPC stream that it was claimed
+  # on. Only who lost the race for an epoch three times since its last won commit may claim (notAuthorized). Errors: notFound, notAuthorized, rateLimited (too many wait).
+
+  releaseCommit @15 (groupId :Data) -> ();
+  # Gives the caller's slot, or its place in the line, back. Harmless without one.
+
+  reportCommit @16 (groupId :Data, seq :UInt64) -> (reports :UInt32, needed :UInt32);
+  # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. Once the founder, or `needed` members (more than half of
+  # the roster before that commit, without its sender), said so, a member may replace it: see Commit.replaces. Who reported what is
+  # recorded. Errors: notFound, invalidArgument.
+
+  putBlob @17 (hash :Data, size :UInt64, offset :UInt64, data :Data) -> (have :UInt64, complete :Bool);
+  # Adds a chunk to a blob of the caller's: content of size bytes (at most maxBlob) with SHA-256 hash, encrypted by the client. Chunks come in order;
+  # data at another offset than have is ignored, so that an upload is resumed by asking with empty data. Complete blobs are checked. Errors:
+  # invalidArgument (hash wrong: the upload is dropped), quotaExceeded, tooLarge.
+
+  getBlob @18 (hash :Data, offset :UInt64, max :UInt32) -> (data :Data, size :UInt64);
+  # Part of a complete blob, at most 256 KiB. Who knows the hash may read it. Errors: notFound, invalidArgument. No effect: may run in 0-RTT.
+}
+
+struct Commit {
+  # A commit with all that happens if it wins (RFC 9420 section 14).
+
+  groupId @0 :Data;
+  epoch @1 :UInt64;
+  # The epoch that the commit was made in. With replaces: one less than the current one.
+
+  id @2 :Data;
+  # 16 bytes, random: repeating a commit that won with the same id is answered with the first result.
+
+  message @3 :Data;
+  # MLSMessage with a PrivateMessage or PublicMessage of content type commit, whose group id and epoch are these.
+
+  welcomes @4 :List(Welcome);
+  # At most one for each of added.
+
+  added @5 :List(Data);
+  removed @6 :List(Data);
+  # 32 bytes each. The caller of an external commit is in added. At most 2,048 together.
+
+  groupInfo @7 :Data;
+  # MLSMessage with the GroupInfo of epoch + 1, or empty: then nobody joins by external commit in that epoch.
+
+  replaces @8 :Bool;
+  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one.
+}
+
+struct Welcome {
+  # An MLSMessage with a Welcome for some of those who are added.
+
+  recipients @0 :List(Data);
+  # 1 or more identity keys of 32 bytes.
+
+  payload @1 :Data;
+}
+
+struct CommitResult {
+  status @0 :CommitStatus;
+
+  seq @1 :UInt64;
+  # accepted, duplicate: the commit's place in the group's order. wrongEpoch: the highest place in it, so that the winner is at or below.
+
+  epoch @2 :UInt64;
+  # The group's epoch after the call.
+
+  deadline @3 :Int64;
+  # slotTaken: when the slot ends at the latest, milliseconds since 1970.
+
+  receipt @4 :Receipt;
+}
+
+enum CommitStatus {
+  unknown @0;
+  accepted @1;
+  duplicate @2;
+  # This id won before.
+
+  wrongEpoch @3;
+  # Another commit won, or this one is of a future that the group has not reached.
+
+  slotTaken @4;
+  # Another member was let first: see claimCommit.
+
+  quotaExceeded @5;
+  # The group's log, a Welcome's inbox, or the roster is full.
+}
+
+struct Post {
+  # One message for all members of a group.
+
+  groupId @0 :Data;
+  id @1 :Data;
+  # As in Submission.
+
+  payload @2 :Data;
+  # MLSMessage with a PrivateMessage of content type application or proposal, or a PublicMessage of content type proposal, of the group groupId. A proposal must be of the current
+  # epoch; an application message of that one or an earlier one.
+
+  expires @3 :Int64;
+  # Milliseconds since 1970; 0: the server's default; later than its maximum: that.
+
+  blobs @4 :List(Data);
+  # Hashes of complete blobs that live at least as long as the message. At most 16.
+}
+
+struct PostResult {
+  status @0 :EnqueueStatus;
+  seq @1 :UInt64;
+  # Place in the group's order; 0 if not stored.
+
+  epoch @2 :UInt64;
+  # wrongEpoch: the current one.
+}
+
+struct GroupStatus {
+  epoch @0 :UInt64;
+  members @1 :UInt32;
+  last @2 :UInt64;
+  # Highest place in the group's order.
+
+  acknowledged @3 :UInt64;
+  # The caller's cursor.
+
+  founder @4 :Data;
+  reports @5 :UInt32;
+  # Of the commit that led to this epoch.
+
+  commitSeq @6 :UInt64;
+  # Place of the commit that led to this epoch; 0 for none.
+}
+
+struct Receipt {
+  # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all that it accepted in one step.
+  # docs/protocol.md tells how leaves are made and what is signed.
+
+  key @0 :Data;
+  # Ed25519 public key of the service, 32 bytes.
+
+  time @1 :Int64;
+  size @2 :UInt64;
+  # Leaves of the tree.
+
+  root @3 :Data;
+  signature @4 :Data;
+  leaves @5 :List(ReceiptLeaf);
+  # One for each message of the call that was stored or is a duplicate, in order.
+}
+
+struct ReceiptLeaf {
+  index @0 :UInt64;
+  path @1 :List(Data);
+  # Inclusion proof, 32 bytes each, from the leaf up.
 }
 
 struct Submission {
@@ -61,6 +245,12 @@ struct Submission {
 
   recipients @3 :List(Data);
   # 1 or more identity keys of 32 bytes, none twice.
+
+  expires @4 :Int64;
+  # As in Post.
+
+  blobs @5 :List(Data);
+  # As in Post.
 }
 
 struct SubmissionResult {
@@ -87,7 +277,16 @@ enum EnqueueStatus {
   # The id was stored before, and that is on disk.
 
   quotaExceeded @3;
-  # The recipient's queue, or its number of queues, is at its limit. Nothing was stored for this recipient.
+  # The recipient's queue, or its number of queues, or the caller's part of it, is at its limit. Nothing was stored for this recipient.
+
+  noBlob @4;
+  # A blob is not there, or not complete. Nothing was stored.
+
+  notMember @5;
+  # There is no such group, or the caller is no member. Nothing was stored.
+
+  wrongEpoch @6;
+  # The group is in another epoch than the message is for. Nothing was stored.
 }
 
 struct QueueStatus {
@@ -103,4 +302,7 @@ struct QueueStatus {
   messages @3 :UInt64;
   bytes @4 :UInt64;
   # What is stored and not acknowledged; bytes of payload.
+
+  shared @5 :Bool;
+  # As in Cursor.
 }

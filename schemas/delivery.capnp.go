@@ -66,7 +66,7 @@ func (c DeliveryService) EnqueueMany(ctx context.Context, params func(DeliverySe
 		},
 	}
 	if params != nil {
-		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
 		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_enqueueMany_Params(s)) }
 	}
 
@@ -152,6 +152,246 @@ func (c DeliveryService) Listen(ctx context.Context, params func(DeliveryService
 
 	ans, release := capnp.Client(c).SendCall(ctx, s)
 	return DeliveryService_listen_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) CreateGroup(ctx context.Context, params func(DeliveryService_createGroup_Params) error) (DeliveryService_createGroup_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      7,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "createGroup",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_createGroup_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_createGroup_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) Commit(ctx context.Context, params func(DeliveryService_commit_Params) error) (DeliveryService_commit_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      8,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "commit",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_commit_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_commit_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) Post(ctx context.Context, params func(DeliveryService_post_Params) error) (DeliveryService_post_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      9,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "post",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_post_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_post_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) Group(ctx context.Context, params func(DeliveryService_group_Params) error) (DeliveryService_group_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      10,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "group",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_group_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_group_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) Members(ctx context.Context, params func(DeliveryService_members_Params) error) (DeliveryService_members_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      11,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "members",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_members_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_members_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) GroupInfo(ctx context.Context, params func(DeliveryService_groupInfo_Params) error) (DeliveryService_groupInfo_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      12,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "groupInfo",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_groupInfo_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_groupInfo_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) Invite(ctx context.Context, params func(DeliveryService_invite_Params) error) (DeliveryService_invite_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      13,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "invite",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 3}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_invite_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_invite_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) ClaimCommit(ctx context.Context, params func(DeliveryService_claimCommit_Params) error) (DeliveryService_claimCommit_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      14,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "claimCommit",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_claimCommit_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_claimCommit_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) ReleaseCommit(ctx context.Context, params func(DeliveryService_releaseCommit_Params) error) (DeliveryService_releaseCommit_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      15,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "releaseCommit",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_releaseCommit_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_releaseCommit_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) ReportCommit(ctx context.Context, params func(DeliveryService_reportCommit_Params) error) (DeliveryService_reportCommit_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      16,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "reportCommit",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_reportCommit_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_reportCommit_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) PutBlob(ctx context.Context, params func(DeliveryService_putBlob_Params) error) (DeliveryService_putBlob_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      17,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "putBlob",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_putBlob_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_putBlob_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c DeliveryService) GetBlob(ctx context.Context, params func(DeliveryService_getBlob_Params) error) (DeliveryService_getBlob_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      18,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "getBlob",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(DeliveryService_getBlob_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return DeliveryService_getBlob_Results_Future{Future: ans.Future()}, release
 
 }
 
@@ -241,6 +481,30 @@ type DeliveryService_Server interface {
 	Acknowledge(context.Context, DeliveryService_acknowledge) error
 
 	Listen(context.Context, DeliveryService_listen) error
+
+	CreateGroup(context.Context, DeliveryService_createGroup) error
+
+	Commit(context.Context, DeliveryService_commit) error
+
+	Post(context.Context, DeliveryService_post) error
+
+	Group(context.Context, DeliveryService_group) error
+
+	Members(context.Context, DeliveryService_members) error
+
+	GroupInfo(context.Context, DeliveryService_groupInfo) error
+
+	Invite(context.Context, DeliveryService_invite) error
+
+	ClaimCommit(context.Context, DeliveryService_claimCommit) error
+
+	ReleaseCommit(context.Context, DeliveryService_releaseCommit) error
+
+	ReportCommit(context.Context, DeliveryService_reportCommit) error
+
+	PutBlob(context.Context, DeliveryService_putBlob) error
+
+	GetBlob(context.Context, DeliveryService_getBlob) error
 }
 
 // DeliveryService_NewServer creates a new Server from an implementation of DeliveryService_Server.
@@ -259,7 +523,7 @@ func DeliveryService_ServerToClient(s DeliveryService_Server) DeliveryService {
 // This can be used to create a more complicated Server.
 func DeliveryService_Methods(methods []server.Method, s DeliveryService_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 7)
+		methods = make([]server.Method, 0, 19)
 	}
 
 	methods = append(methods, server.Method{
@@ -346,6 +610,150 @@ func DeliveryService_Methods(methods []server.Method, s DeliveryService_Server) 
 		},
 	})
 
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      7,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "createGroup",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.CreateGroup(ctx, DeliveryService_createGroup{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      8,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "commit",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Commit(ctx, DeliveryService_commit{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      9,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "post",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Post(ctx, DeliveryService_post{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      10,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "group",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Group(ctx, DeliveryService_group{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      11,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "members",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Members(ctx, DeliveryService_members{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      12,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "groupInfo",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.GroupInfo(ctx, DeliveryService_groupInfo{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      13,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "invite",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Invite(ctx, DeliveryService_invite{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      14,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "claimCommit",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ClaimCommit(ctx, DeliveryService_claimCommit{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      15,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "releaseCommit",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ReleaseCommit(ctx, DeliveryService_releaseCommit{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      16,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "reportCommit",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ReportCommit(ctx, DeliveryService_reportCommit{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      17,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "putBlob",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.PutBlob(ctx, DeliveryService_putBlob{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x9eabed331a24ed24,
+			MethodID:      18,
+			InterfaceName: "delivery.capnp:DeliveryService",
+			MethodName:    "getBlob",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.GetBlob(ctx, DeliveryService_getBlob{call})
+		},
+	})
+
 	return methods
 }
 
@@ -396,7 +804,7 @@ func (c DeliveryService_enqueueMany) Args() DeliveryService_enqueueMany_Params {
 
 // AllocResults allocates the results struct.
 func (c DeliveryService_enqueueMany) AllocResults() (DeliveryService_enqueueMany_Results, error) {
-	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 2})
 	return DeliveryService_enqueueMany_Results(r), err
 }
 
@@ -466,6 +874,210 @@ func (c DeliveryService_listen) Args() DeliveryService_listen_Params {
 func (c DeliveryService_listen) AllocResults() (DeliveryService_listen_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 0})
 	return DeliveryService_listen_Results(r), err
+}
+
+// DeliveryService_createGroup holds the state for a server call to DeliveryService.createGroup.
+// See server.Call for documentation.
+type DeliveryService_createGroup struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_createGroup) Args() DeliveryService_createGroup_Params {
+	return DeliveryService_createGroup_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_createGroup) AllocResults() (DeliveryService_createGroup_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_createGroup_Results(r), err
+}
+
+// DeliveryService_commit holds the state for a server call to DeliveryService.commit.
+// See server.Call for documentation.
+type DeliveryService_commit struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_commit) Args() DeliveryService_commit_Params {
+	return DeliveryService_commit_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_commit) AllocResults() (DeliveryService_commit_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_commit_Results(r), err
+}
+
+// DeliveryService_post holds the state for a server call to DeliveryService.post.
+// See server.Call for documentation.
+type DeliveryService_post struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_post) Args() DeliveryService_post_Params {
+	return DeliveryService_post_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_post) AllocResults() (DeliveryService_post_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return DeliveryService_post_Results(r), err
+}
+
+// DeliveryService_group holds the state for a server call to DeliveryService.group.
+// See server.Call for documentation.
+type DeliveryService_group struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_group) Args() DeliveryService_group_Params {
+	return DeliveryService_group_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_group) AllocResults() (DeliveryService_group_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_group_Results(r), err
+}
+
+// DeliveryService_members holds the state for a server call to DeliveryService.members.
+// See server.Call for documentation.
+type DeliveryService_members struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_members) Args() DeliveryService_members_Params {
+	return DeliveryService_members_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_members) AllocResults() (DeliveryService_members_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_members_Results(r), err
+}
+
+// DeliveryService_groupInfo holds the state for a server call to DeliveryService.groupInfo.
+// See server.Call for documentation.
+type DeliveryService_groupInfo struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_groupInfo) Args() DeliveryService_groupInfo_Params {
+	return DeliveryService_groupInfo_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_groupInfo) AllocResults() (DeliveryService_groupInfo_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_groupInfo_Results(r), err
+}
+
+// DeliveryService_invite holds the state for a server call to DeliveryService.invite.
+// See server.Call for documentation.
+type DeliveryService_invite struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_invite) Args() DeliveryService_invite_Params {
+	return DeliveryService_invite_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_invite) AllocResults() (DeliveryService_invite_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_invite_Results(r), err
+}
+
+// DeliveryService_claimCommit holds the state for a server call to DeliveryService.claimCommit.
+// See server.Call for documentation.
+type DeliveryService_claimCommit struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_claimCommit) Args() DeliveryService_claimCommit_Params {
+	return DeliveryService_claimCommit_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_claimCommit) AllocResults() (DeliveryService_claimCommit_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_claimCommit_Results(r), err
+}
+
+// DeliveryService_releaseCommit holds the state for a server call to DeliveryService.releaseCommit.
+// See server.Call for documentation.
+type DeliveryService_releaseCommit struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_releaseCommit) Args() DeliveryService_releaseCommit_Params {
+	return DeliveryService_releaseCommit_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_releaseCommit) AllocResults() (DeliveryService_releaseCommit_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_releaseCommit_Results(r), err
+}
+
+// DeliveryService_reportCommit holds the state for a server call to DeliveryService.reportCommit.
+// See server.Call for documentation.
+type DeliveryService_reportCommit struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_reportCommit) Args() DeliveryService_reportCommit_Params {
+	return DeliveryService_reportCommit_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_reportCommit) AllocResults() (DeliveryService_reportCommit_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return DeliveryService_reportCommit_Results(r), err
+}
+
+// DeliveryService_putBlob holds the state for a server call to DeliveryService.putBlob.
+// See server.Call for documentation.
+type DeliveryService_putBlob struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_putBlob) Args() DeliveryService_putBlob_Params {
+	return DeliveryService_putBlob_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_putBlob) AllocResults() (DeliveryService_putBlob_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_putBlob_Results(r), err
+}
+
+// DeliveryService_getBlob holds the state for a server call to DeliveryService.getBlob.
+// See server.Call for documentation.
+type DeliveryService_getBlob struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c DeliveryService_getBlob) Args() DeliveryService_getBlob_Params {
+	return DeliveryService_getBlob_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c DeliveryService_getBlob) AllocResults() (DeliveryService_getBlob_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_getBlob_Results(r), err
 }
 
 // DeliveryService_List is a list of DeliveryService.
@@ -803,12 +1415,12 @@ type DeliveryService_enqueueMany_Params capnp.Struct
 const DeliveryService_enqueueMany_Params_TypeID = 0x90d5021fe3836092
 
 func NewDeliveryService_enqueueMany_Params(s *capnp.Segment) (DeliveryService_enqueueMany_Params, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
 	return DeliveryService_enqueueMany_Params(st), err
 }
 
 func NewRootDeliveryService_enqueueMany_Params(s *capnp.Segment) (DeliveryService_enqueueMany_Params, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
 	return DeliveryService_enqueueMany_Params(st), err
 }
 
@@ -867,13 +1479,20 @@ func (s DeliveryService_enqueueMany_Params) NewSubmissions(n int32) (Submission_
 	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
 	return l, err
 }
+func (s DeliveryService_enqueueMany_Params) Receipts() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s DeliveryService_enqueueMany_Params) SetReceipts(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
 
 // DeliveryService_enqueueMany_Params_List is a list of DeliveryService_enqueueMany_Params.
 type DeliveryService_enqueueMany_Params_List = capnp.StructList[DeliveryService_enqueueMany_Params]
 
 // NewDeliveryService_enqueueMany_Params creates a new list of DeliveryService_enqueueMany_Params.
 func NewDeliveryService_enqueueMany_Params_List(s *capnp.Segment, sz int32) (DeliveryService_enqueueMany_Params_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
 	return capnp.StructList[DeliveryService_enqueueMany_Params](l), err
 }
 
@@ -891,12 +1510,12 @@ type DeliveryService_enqueueMany_Results capnp.Struct
 const DeliveryService_enqueueMany_Results_TypeID = 0xe63d022b753c9734
 
 func NewDeliveryService_enqueueMany_Results(s *capnp.Segment) (DeliveryService_enqueueMany_Results, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
 	return DeliveryService_enqueueMany_Results(st), err
 }
 
 func NewRootDeliveryService_enqueueMany_Results(s *capnp.Segment) (DeliveryService_enqueueMany_Results, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
 	return DeliveryService_enqueueMany_Results(st), err
 }
 
@@ -955,13 +1574,36 @@ func (s DeliveryService_enqueueMany_Results) NewResults(n int32) (SubmissionResu
 	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
 	return l, err
 }
+func (s DeliveryService_enqueueMany_Results) Receipt() (Receipt, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Receipt(p.Struct()), err
+}
+
+func (s DeliveryService_enqueueMany_Results) HasReceipt() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_enqueueMany_Results) SetReceipt(v Receipt) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewReceipt sets the receipt field to a newly
+// allocated Receipt struct, preferring placement in s's segment.
+func (s DeliveryService_enqueueMany_Results) NewReceipt() (Receipt, error) {
+	ss, err := NewReceipt(capnp.Struct(s).Segment())
+	if err != nil {
+		return Receipt{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
 
 // DeliveryService_enqueueMany_Results_List is a list of DeliveryService_enqueueMany_Results.
 type DeliveryService_enqueueMany_Results_List = capnp.StructList[DeliveryService_enqueueMany_Results]
 
 // NewDeliveryService_enqueueMany_Results creates a new list of DeliveryService_enqueueMany_Results.
 func NewDeliveryService_enqueueMany_Results_List(s *capnp.Segment, sz int32) (DeliveryService_enqueueMany_Results_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
 	return capnp.StructList[DeliveryService_enqueueMany_Results](l), err
 }
 
@@ -971,6 +1613,9 @@ type DeliveryService_enqueueMany_Results_Future struct{ *capnp.Future }
 func (f DeliveryService_enqueueMany_Results_Future) Struct() (DeliveryService_enqueueMany_Results, error) {
 	p, err := f.Future.Ptr()
 	return DeliveryService_enqueueMany_Results(p.Struct()), err
+}
+func (p DeliveryService_enqueueMany_Results_Future) Receipt() Receipt_Future {
+	return Receipt_Future{Future: p.Future.Field(1, nil)}
 }
 
 type DeliveryService_fetchAfter_Params capnp.Struct
@@ -1241,6 +1886,14 @@ func (s DeliveryService_queues_Params) Max() uint32 {
 
 func (s DeliveryService_queues_Params) SetMax(v uint32) {
 	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s DeliveryService_queues_Params) AfterShared() bool {
+	return capnp.Struct(s).Bit(32)
+}
+
+func (s DeliveryService_queues_Params) SetAfterShared(v bool) {
+	capnp.Struct(s).SetBit(32, v)
 }
 
 // DeliveryService_queues_Params_List is a list of DeliveryService_queues_Params.
@@ -1691,18 +2344,3195 @@ func (f DeliveryService_listen_Results_Future) Struct() (DeliveryService_listen_
 	return DeliveryService_listen_Results(p.Struct()), err
 }
 
+type DeliveryService_createGroup_Params capnp.Struct
+
+// DeliveryService_createGroup_Params_TypeID is the unique identifier for the type DeliveryService_createGroup_Params.
+const DeliveryService_createGroup_Params_TypeID = 0x985169b7da691067
+
+func NewDeliveryService_createGroup_Params(s *capnp.Segment) (DeliveryService_createGroup_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return DeliveryService_createGroup_Params(st), err
+}
+
+func NewRootDeliveryService_createGroup_Params(s *capnp.Segment) (DeliveryService_createGroup_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return DeliveryService_createGroup_Params(st), err
+}
+
+func ReadRootDeliveryService_createGroup_Params(msg *capnp.Message) (DeliveryService_createGroup_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_createGroup_Params(root.Struct()), err
+}
+
+func (s DeliveryService_createGroup_Params) String() string {
+	str, _ := text.Marshal(0x985169b7da691067, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_createGroup_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_createGroup_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_createGroup_Params {
+	return DeliveryService_createGroup_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_createGroup_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_createGroup_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_createGroup_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_createGroup_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_createGroup_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_createGroup_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_createGroup_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_createGroup_Params) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_createGroup_Params) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_createGroup_Params) GroupInfo() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_createGroup_Params) HasGroupInfo() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_createGroup_Params) SetGroupInfo(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// DeliveryService_createGroup_Params_List is a list of DeliveryService_createGroup_Params.
+type DeliveryService_createGroup_Params_List = capnp.StructList[DeliveryService_createGroup_Params]
+
+// NewDeliveryService_createGroup_Params creates a new list of DeliveryService_createGroup_Params.
+func NewDeliveryService_createGroup_Params_List(s *capnp.Segment, sz int32) (DeliveryService_createGroup_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[DeliveryService_createGroup_Params](l), err
+}
+
+// DeliveryService_createGroup_Params_Future is a wrapper for a DeliveryService_createGroup_Params promised by a client call.
+type DeliveryService_createGroup_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_createGroup_Params_Future) Struct() (DeliveryService_createGroup_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_createGroup_Params(p.Struct()), err
+}
+
+type DeliveryService_createGroup_Results capnp.Struct
+
+// DeliveryService_createGroup_Results_TypeID is the unique identifier for the type DeliveryService_createGroup_Results.
+const DeliveryService_createGroup_Results_TypeID = 0x8610f8ccf3724f4e
+
+func NewDeliveryService_createGroup_Results(s *capnp.Segment) (DeliveryService_createGroup_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_createGroup_Results(st), err
+}
+
+func NewRootDeliveryService_createGroup_Results(s *capnp.Segment) (DeliveryService_createGroup_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_createGroup_Results(st), err
+}
+
+func ReadRootDeliveryService_createGroup_Results(msg *capnp.Message) (DeliveryService_createGroup_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_createGroup_Results(root.Struct()), err
+}
+
+func (s DeliveryService_createGroup_Results) String() string {
+	str, _ := text.Marshal(0x8610f8ccf3724f4e, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_createGroup_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_createGroup_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_createGroup_Results {
+	return DeliveryService_createGroup_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_createGroup_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_createGroup_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_createGroup_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_createGroup_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// DeliveryService_createGroup_Results_List is a list of DeliveryService_createGroup_Results.
+type DeliveryService_createGroup_Results_List = capnp.StructList[DeliveryService_createGroup_Results]
+
+// NewDeliveryService_createGroup_Results creates a new list of DeliveryService_createGroup_Results.
+func NewDeliveryService_createGroup_Results_List(s *capnp.Segment, sz int32) (DeliveryService_createGroup_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_createGroup_Results](l), err
+}
+
+// DeliveryService_createGroup_Results_Future is a wrapper for a DeliveryService_createGroup_Results promised by a client call.
+type DeliveryService_createGroup_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_createGroup_Results_Future) Struct() (DeliveryService_createGroup_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_createGroup_Results(p.Struct()), err
+}
+
+type DeliveryService_commit_Params capnp.Struct
+
+// DeliveryService_commit_Params_TypeID is the unique identifier for the type DeliveryService_commit_Params.
+const DeliveryService_commit_Params_TypeID = 0xa067af7a55988833
+
+func NewDeliveryService_commit_Params(s *capnp.Segment) (DeliveryService_commit_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_commit_Params(st), err
+}
+
+func NewRootDeliveryService_commit_Params(s *capnp.Segment) (DeliveryService_commit_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_commit_Params(st), err
+}
+
+func ReadRootDeliveryService_commit_Params(msg *capnp.Message) (DeliveryService_commit_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_commit_Params(root.Struct()), err
+}
+
+func (s DeliveryService_commit_Params) String() string {
+	str, _ := text.Marshal(0xa067af7a55988833, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_commit_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_commit_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_commit_Params {
+	return DeliveryService_commit_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_commit_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_commit_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_commit_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_commit_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_commit_Params) Commit() (Commit, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Commit(p.Struct()), err
+}
+
+func (s DeliveryService_commit_Params) HasCommit() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_commit_Params) SetCommit(v Commit) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewCommit sets the commit field to a newly
+// allocated Commit struct, preferring placement in s's segment.
+func (s DeliveryService_commit_Params) NewCommit() (Commit, error) {
+	ss, err := NewCommit(capnp.Struct(s).Segment())
+	if err != nil {
+		return Commit{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+func (s DeliveryService_commit_Params) Receipts() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s DeliveryService_commit_Params) SetReceipts(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// DeliveryService_commit_Params_List is a list of DeliveryService_commit_Params.
+type DeliveryService_commit_Params_List = capnp.StructList[DeliveryService_commit_Params]
+
+// NewDeliveryService_commit_Params creates a new list of DeliveryService_commit_Params.
+func NewDeliveryService_commit_Params_List(s *capnp.Segment, sz int32) (DeliveryService_commit_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_commit_Params](l), err
+}
+
+// DeliveryService_commit_Params_Future is a wrapper for a DeliveryService_commit_Params promised by a client call.
+type DeliveryService_commit_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_commit_Params_Future) Struct() (DeliveryService_commit_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_commit_Params(p.Struct()), err
+}
+func (p DeliveryService_commit_Params_Future) Commit() Commit_Future {
+	return Commit_Future{Future: p.Future.Field(0, nil)}
+}
+
+type DeliveryService_commit_Results capnp.Struct
+
+// DeliveryService_commit_Results_TypeID is the unique identifier for the type DeliveryService_commit_Results.
+const DeliveryService_commit_Results_TypeID = 0xce7dcd6d4f8bdddf
+
+func NewDeliveryService_commit_Results(s *capnp.Segment) (DeliveryService_commit_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_commit_Results(st), err
+}
+
+func NewRootDeliveryService_commit_Results(s *capnp.Segment) (DeliveryService_commit_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_commit_Results(st), err
+}
+
+func ReadRootDeliveryService_commit_Results(msg *capnp.Message) (DeliveryService_commit_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_commit_Results(root.Struct()), err
+}
+
+func (s DeliveryService_commit_Results) String() string {
+	str, _ := text.Marshal(0xce7dcd6d4f8bdddf, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_commit_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_commit_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_commit_Results {
+	return DeliveryService_commit_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_commit_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_commit_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_commit_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_commit_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_commit_Results) Result() (CommitResult, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return CommitResult(p.Struct()), err
+}
+
+func (s DeliveryService_commit_Results) HasResult() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_commit_Results) SetResult(v CommitResult) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewResult sets the result field to a newly
+// allocated CommitResult struct, preferring placement in s's segment.
+func (s DeliveryService_commit_Results) NewResult() (CommitResult, error) {
+	ss, err := NewCommitResult(capnp.Struct(s).Segment())
+	if err != nil {
+		return CommitResult{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// DeliveryService_commit_Results_List is a list of DeliveryService_commit_Results.
+type DeliveryService_commit_Results_List = capnp.StructList[DeliveryService_commit_Results]
+
+// NewDeliveryService_commit_Results creates a new list of DeliveryService_commit_Results.
+func NewDeliveryService_commit_Results_List(s *capnp.Segment, sz int32) (DeliveryService_commit_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_commit_Results](l), err
+}
+
+// DeliveryService_commit_Results_Future is a wrapper for a DeliveryService_commit_Results promised by a client call.
+type DeliveryService_commit_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_commit_Results_Future) Struct() (DeliveryService_commit_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_commit_Results(p.Struct()), err
+}
+func (p DeliveryService_commit_Results_Future) Result() CommitResult_Future {
+	return CommitResult_Future{Future: p.Future.Field(0, nil)}
+}
+
+type DeliveryService_post_Params capnp.Struct
+
+// DeliveryService_post_Params_TypeID is the unique identifier for the type DeliveryService_post_Params.
+const DeliveryService_post_Params_TypeID = 0xeaf61e2335088ff4
+
+func NewDeliveryService_post_Params(s *capnp.Segment) (DeliveryService_post_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_post_Params(st), err
+}
+
+func NewRootDeliveryService_post_Params(s *capnp.Segment) (DeliveryService_post_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_post_Params(st), err
+}
+
+func ReadRootDeliveryService_post_Params(msg *capnp.Message) (DeliveryService_post_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_post_Params(root.Struct()), err
+}
+
+func (s DeliveryService_post_Params) String() string {
+	str, _ := text.Marshal(0xeaf61e2335088ff4, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_post_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_post_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_post_Params {
+	return DeliveryService_post_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_post_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_post_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_post_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_post_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_post_Params) Posts() (Post_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Post_List(p.List()), err
+}
+
+func (s DeliveryService_post_Params) HasPosts() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_post_Params) SetPosts(v Post_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewPosts sets the posts field to a newly
+// allocated Post_List, preferring placement in s's segment.
+func (s DeliveryService_post_Params) NewPosts(n int32) (Post_List, error) {
+	l, err := NewPost_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Post_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s DeliveryService_post_Params) Receipts() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s DeliveryService_post_Params) SetReceipts(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// DeliveryService_post_Params_List is a list of DeliveryService_post_Params.
+type DeliveryService_post_Params_List = capnp.StructList[DeliveryService_post_Params]
+
+// NewDeliveryService_post_Params creates a new list of DeliveryService_post_Params.
+func NewDeliveryService_post_Params_List(s *capnp.Segment, sz int32) (DeliveryService_post_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_post_Params](l), err
+}
+
+// DeliveryService_post_Params_Future is a wrapper for a DeliveryService_post_Params promised by a client call.
+type DeliveryService_post_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_post_Params_Future) Struct() (DeliveryService_post_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_post_Params(p.Struct()), err
+}
+
+type DeliveryService_post_Results capnp.Struct
+
+// DeliveryService_post_Results_TypeID is the unique identifier for the type DeliveryService_post_Results.
+const DeliveryService_post_Results_TypeID = 0x881a931e93d9f855
+
+func NewDeliveryService_post_Results(s *capnp.Segment) (DeliveryService_post_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return DeliveryService_post_Results(st), err
+}
+
+func NewRootDeliveryService_post_Results(s *capnp.Segment) (DeliveryService_post_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return DeliveryService_post_Results(st), err
+}
+
+func ReadRootDeliveryService_post_Results(msg *capnp.Message) (DeliveryService_post_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_post_Results(root.Struct()), err
+}
+
+func (s DeliveryService_post_Results) String() string {
+	str, _ := text.Marshal(0x881a931e93d9f855, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_post_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_post_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_post_Results {
+	return DeliveryService_post_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_post_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_post_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_post_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_post_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_post_Results) Results() (PostResult_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return PostResult_List(p.List()), err
+}
+
+func (s DeliveryService_post_Results) HasResults() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_post_Results) SetResults(v PostResult_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewResults sets the results field to a newly
+// allocated PostResult_List, preferring placement in s's segment.
+func (s DeliveryService_post_Results) NewResults(n int32) (PostResult_List, error) {
+	l, err := NewPostResult_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return PostResult_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s DeliveryService_post_Results) Receipt() (Receipt, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Receipt(p.Struct()), err
+}
+
+func (s DeliveryService_post_Results) HasReceipt() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_post_Results) SetReceipt(v Receipt) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewReceipt sets the receipt field to a newly
+// allocated Receipt struct, preferring placement in s's segment.
+func (s DeliveryService_post_Results) NewReceipt() (Receipt, error) {
+	ss, err := NewReceipt(capnp.Struct(s).Segment())
+	if err != nil {
+		return Receipt{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// DeliveryService_post_Results_List is a list of DeliveryService_post_Results.
+type DeliveryService_post_Results_List = capnp.StructList[DeliveryService_post_Results]
+
+// NewDeliveryService_post_Results creates a new list of DeliveryService_post_Results.
+func NewDeliveryService_post_Results_List(s *capnp.Segment, sz int32) (DeliveryService_post_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[DeliveryService_post_Results](l), err
+}
+
+// DeliveryService_post_Results_Future is a wrapper for a DeliveryService_post_Results promised by a client call.
+type DeliveryService_post_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_post_Results_Future) Struct() (DeliveryService_post_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_post_Results(p.Struct()), err
+}
+func (p DeliveryService_post_Results_Future) Receipt() Receipt_Future {
+	return Receipt_Future{Future: p.Future.Field(1, nil)}
+}
+
+type DeliveryService_group_Params capnp.Struct
+
+// DeliveryService_group_Params_TypeID is the unique identifier for the type DeliveryService_group_Params.
+const DeliveryService_group_Params_TypeID = 0xb652c125a5ac4b34
+
+func NewDeliveryService_group_Params(s *capnp.Segment) (DeliveryService_group_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_group_Params(st), err
+}
+
+func NewRootDeliveryService_group_Params(s *capnp.Segment) (DeliveryService_group_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_group_Params(st), err
+}
+
+func ReadRootDeliveryService_group_Params(msg *capnp.Message) (DeliveryService_group_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_group_Params(root.Struct()), err
+}
+
+func (s DeliveryService_group_Params) String() string {
+	str, _ := text.Marshal(0xb652c125a5ac4b34, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_group_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_group_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_group_Params {
+	return DeliveryService_group_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_group_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_group_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_group_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_group_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_group_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_group_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_group_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// DeliveryService_group_Params_List is a list of DeliveryService_group_Params.
+type DeliveryService_group_Params_List = capnp.StructList[DeliveryService_group_Params]
+
+// NewDeliveryService_group_Params creates a new list of DeliveryService_group_Params.
+func NewDeliveryService_group_Params_List(s *capnp.Segment, sz int32) (DeliveryService_group_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_group_Params](l), err
+}
+
+// DeliveryService_group_Params_Future is a wrapper for a DeliveryService_group_Params promised by a client call.
+type DeliveryService_group_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_group_Params_Future) Struct() (DeliveryService_group_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_group_Params(p.Struct()), err
+}
+
+type DeliveryService_group_Results capnp.Struct
+
+// DeliveryService_group_Results_TypeID is the unique identifier for the type DeliveryService_group_Results.
+const DeliveryService_group_Results_TypeID = 0x81b98c822d1ddcb9
+
+func NewDeliveryService_group_Results(s *capnp.Segment) (DeliveryService_group_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_group_Results(st), err
+}
+
+func NewRootDeliveryService_group_Results(s *capnp.Segment) (DeliveryService_group_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_group_Results(st), err
+}
+
+func ReadRootDeliveryService_group_Results(msg *capnp.Message) (DeliveryService_group_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_group_Results(root.Struct()), err
+}
+
+func (s DeliveryService_group_Results) String() string {
+	str, _ := text.Marshal(0x81b98c822d1ddcb9, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_group_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_group_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_group_Results {
+	return DeliveryService_group_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_group_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_group_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_group_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_group_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_group_Results) Status() (GroupStatus, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return GroupStatus(p.Struct()), err
+}
+
+func (s DeliveryService_group_Results) HasStatus() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_group_Results) SetStatus(v GroupStatus) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewStatus sets the status field to a newly
+// allocated GroupStatus struct, preferring placement in s's segment.
+func (s DeliveryService_group_Results) NewStatus() (GroupStatus, error) {
+	ss, err := NewGroupStatus(capnp.Struct(s).Segment())
+	if err != nil {
+		return GroupStatus{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// DeliveryService_group_Results_List is a list of DeliveryService_group_Results.
+type DeliveryService_group_Results_List = capnp.StructList[DeliveryService_group_Results]
+
+// NewDeliveryService_group_Results creates a new list of DeliveryService_group_Results.
+func NewDeliveryService_group_Results_List(s *capnp.Segment, sz int32) (DeliveryService_group_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_group_Results](l), err
+}
+
+// DeliveryService_group_Results_Future is a wrapper for a DeliveryService_group_Results promised by a client call.
+type DeliveryService_group_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_group_Results_Future) Struct() (DeliveryService_group_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_group_Results(p.Struct()), err
+}
+func (p DeliveryService_group_Results_Future) Status() GroupStatus_Future {
+	return GroupStatus_Future{Future: p.Future.Field(0, nil)}
+}
+
+type DeliveryService_members_Params capnp.Struct
+
+// DeliveryService_members_Params_TypeID is the unique identifier for the type DeliveryService_members_Params.
+const DeliveryService_members_Params_TypeID = 0xb4ea90c68b3faa7f
+
+func NewDeliveryService_members_Params(s *capnp.Segment) (DeliveryService_members_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return DeliveryService_members_Params(st), err
+}
+
+func NewRootDeliveryService_members_Params(s *capnp.Segment) (DeliveryService_members_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return DeliveryService_members_Params(st), err
+}
+
+func ReadRootDeliveryService_members_Params(msg *capnp.Message) (DeliveryService_members_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_members_Params(root.Struct()), err
+}
+
+func (s DeliveryService_members_Params) String() string {
+	str, _ := text.Marshal(0xb4ea90c68b3faa7f, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_members_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_members_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_members_Params {
+	return DeliveryService_members_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_members_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_members_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_members_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_members_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_members_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_members_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_members_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_members_Params) From() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_members_Params) HasFrom() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_members_Params) SetFrom(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s DeliveryService_members_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s DeliveryService_members_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+// DeliveryService_members_Params_List is a list of DeliveryService_members_Params.
+type DeliveryService_members_Params_List = capnp.StructList[DeliveryService_members_Params]
+
+// NewDeliveryService_members_Params creates a new list of DeliveryService_members_Params.
+func NewDeliveryService_members_Params_List(s *capnp.Segment, sz int32) (DeliveryService_members_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[DeliveryService_members_Params](l), err
+}
+
+// DeliveryService_members_Params_Future is a wrapper for a DeliveryService_members_Params promised by a client call.
+type DeliveryService_members_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_members_Params_Future) Struct() (DeliveryService_members_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_members_Params(p.Struct()), err
+}
+
+type DeliveryService_members_Results capnp.Struct
+
+// DeliveryService_members_Results_TypeID is the unique identifier for the type DeliveryService_members_Results.
+const DeliveryService_members_Results_TypeID = 0xdb491b87d9caa0cc
+
+func NewDeliveryService_members_Results(s *capnp.Segment) (DeliveryService_members_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_members_Results(st), err
+}
+
+func NewRootDeliveryService_members_Results(s *capnp.Segment) (DeliveryService_members_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_members_Results(st), err
+}
+
+func ReadRootDeliveryService_members_Results(msg *capnp.Message) (DeliveryService_members_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_members_Results(root.Struct()), err
+}
+
+func (s DeliveryService_members_Results) String() string {
+	str, _ := text.Marshal(0xdb491b87d9caa0cc, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_members_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_members_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_members_Results {
+	return DeliveryService_members_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_members_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_members_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_members_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_members_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_members_Results) Members() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s DeliveryService_members_Results) HasMembers() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_members_Results) SetMembers(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewMembers sets the members field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s DeliveryService_members_Results) NewMembers(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s DeliveryService_members_Results) More() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s DeliveryService_members_Results) SetMore(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// DeliveryService_members_Results_List is a list of DeliveryService_members_Results.
+type DeliveryService_members_Results_List = capnp.StructList[DeliveryService_members_Results]
+
+// NewDeliveryService_members_Results creates a new list of DeliveryService_members_Results.
+func NewDeliveryService_members_Results_List(s *capnp.Segment, sz int32) (DeliveryService_members_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_members_Results](l), err
+}
+
+// DeliveryService_members_Results_Future is a wrapper for a DeliveryService_members_Results promised by a client call.
+type DeliveryService_members_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_members_Results_Future) Struct() (DeliveryService_members_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_members_Results(p.Struct()), err
+}
+
+type DeliveryService_groupInfo_Params capnp.Struct
+
+// DeliveryService_groupInfo_Params_TypeID is the unique identifier for the type DeliveryService_groupInfo_Params.
+const DeliveryService_groupInfo_Params_TypeID = 0xb8e149ff4293e578
+
+func NewDeliveryService_groupInfo_Params(s *capnp.Segment) (DeliveryService_groupInfo_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_groupInfo_Params(st), err
+}
+
+func NewRootDeliveryService_groupInfo_Params(s *capnp.Segment) (DeliveryService_groupInfo_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_groupInfo_Params(st), err
+}
+
+func ReadRootDeliveryService_groupInfo_Params(msg *capnp.Message) (DeliveryService_groupInfo_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_groupInfo_Params(root.Struct()), err
+}
+
+func (s DeliveryService_groupInfo_Params) String() string {
+	str, _ := text.Marshal(0xb8e149ff4293e578, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_groupInfo_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_groupInfo_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_groupInfo_Params {
+	return DeliveryService_groupInfo_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_groupInfo_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_groupInfo_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_groupInfo_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_groupInfo_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_groupInfo_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_groupInfo_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_groupInfo_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// DeliveryService_groupInfo_Params_List is a list of DeliveryService_groupInfo_Params.
+type DeliveryService_groupInfo_Params_List = capnp.StructList[DeliveryService_groupInfo_Params]
+
+// NewDeliveryService_groupInfo_Params creates a new list of DeliveryService_groupInfo_Params.
+func NewDeliveryService_groupInfo_Params_List(s *capnp.Segment, sz int32) (DeliveryService_groupInfo_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_groupInfo_Params](l), err
+}
+
+// DeliveryService_groupInfo_Params_Future is a wrapper for a DeliveryService_groupInfo_Params promised by a client call.
+type DeliveryService_groupInfo_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_groupInfo_Params_Future) Struct() (DeliveryService_groupInfo_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_groupInfo_Params(p.Struct()), err
+}
+
+type DeliveryService_groupInfo_Results capnp.Struct
+
+// DeliveryService_groupInfo_Results_TypeID is the unique identifier for the type DeliveryService_groupInfo_Results.
+const DeliveryService_groupInfo_Results_TypeID = 0xc22e6ae80082978e
+
+func NewDeliveryService_groupInfo_Results(s *capnp.Segment) (DeliveryService_groupInfo_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_groupInfo_Results(st), err
+}
+
+func NewRootDeliveryService_groupInfo_Results(s *capnp.Segment) (DeliveryService_groupInfo_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_groupInfo_Results(st), err
+}
+
+func ReadRootDeliveryService_groupInfo_Results(msg *capnp.Message) (DeliveryService_groupInfo_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_groupInfo_Results(root.Struct()), err
+}
+
+func (s DeliveryService_groupInfo_Results) String() string {
+	str, _ := text.Marshal(0xc22e6ae80082978e, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_groupInfo_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_groupInfo_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_groupInfo_Results {
+	return DeliveryService_groupInfo_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_groupInfo_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_groupInfo_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_groupInfo_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_groupInfo_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_groupInfo_Results) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_groupInfo_Results) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_groupInfo_Results) GroupInfo() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_groupInfo_Results) HasGroupInfo() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_groupInfo_Results) SetGroupInfo(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// DeliveryService_groupInfo_Results_List is a list of DeliveryService_groupInfo_Results.
+type DeliveryService_groupInfo_Results_List = capnp.StructList[DeliveryService_groupInfo_Results]
+
+// NewDeliveryService_groupInfo_Results creates a new list of DeliveryService_groupInfo_Results.
+func NewDeliveryService_groupInfo_Results_List(s *capnp.Segment, sz int32) (DeliveryService_groupInfo_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_groupInfo_Results](l), err
+}
+
+// DeliveryService_groupInfo_Results_Future is a wrapper for a DeliveryService_groupInfo_Results promised by a client call.
+type DeliveryService_groupInfo_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_groupInfo_Results_Future) Struct() (DeliveryService_groupInfo_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_groupInfo_Results(p.Struct()), err
+}
+
+type DeliveryService_invite_Params capnp.Struct
+
+// DeliveryService_invite_Params_TypeID is the unique identifier for the type DeliveryService_invite_Params.
+const DeliveryService_invite_Params_TypeID = 0xe0ed8ded5b927c8d
+
+func NewDeliveryService_invite_Params(s *capnp.Segment) (DeliveryService_invite_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 3})
+	return DeliveryService_invite_Params(st), err
+}
+
+func NewRootDeliveryService_invite_Params(s *capnp.Segment) (DeliveryService_invite_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 3})
+	return DeliveryService_invite_Params(st), err
+}
+
+func ReadRootDeliveryService_invite_Params(msg *capnp.Message) (DeliveryService_invite_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_invite_Params(root.Struct()), err
+}
+
+func (s DeliveryService_invite_Params) String() string {
+	str, _ := text.Marshal(0xe0ed8ded5b927c8d, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_invite_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_invite_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_invite_Params {
+	return DeliveryService_invite_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_invite_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_invite_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_invite_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_invite_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_invite_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_invite_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_invite_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_invite_Params) Invited() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return capnp.DataList(p.List()), err
+}
+
+func (s DeliveryService_invite_Params) HasInvited() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_invite_Params) SetInvited(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(1, v.ToPtr())
+}
+
+// NewInvited sets the invited field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s DeliveryService_invite_Params) NewInvited(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, l.ToPtr())
+	return l, err
+}
+func (s DeliveryService_invite_Params) Revoked() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return capnp.DataList(p.List()), err
+}
+
+func (s DeliveryService_invite_Params) HasRevoked() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s DeliveryService_invite_Params) SetRevoked(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(2, v.ToPtr())
+}
+
+// NewRevoked sets the revoked field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s DeliveryService_invite_Params) NewRevoked(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(2, l.ToPtr())
+	return l, err
+}
+
+// DeliveryService_invite_Params_List is a list of DeliveryService_invite_Params.
+type DeliveryService_invite_Params_List = capnp.StructList[DeliveryService_invite_Params]
+
+// NewDeliveryService_invite_Params creates a new list of DeliveryService_invite_Params.
+func NewDeliveryService_invite_Params_List(s *capnp.Segment, sz int32) (DeliveryService_invite_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 3}, sz)
+	return capnp.StructList[DeliveryService_invite_Params](l), err
+}
+
+// DeliveryService_invite_Params_Future is a wrapper for a DeliveryService_invite_Params promised by a client call.
+type DeliveryService_invite_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_invite_Params_Future) Struct() (DeliveryService_invite_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_invite_Params(p.Struct()), err
+}
+
+type DeliveryService_invite_Results capnp.Struct
+
+// DeliveryService_invite_Results_TypeID is the unique identifier for the type DeliveryService_invite_Results.
+const DeliveryService_invite_Results_TypeID = 0xff57685e67b0c9d1
+
+func NewDeliveryService_invite_Results(s *capnp.Segment) (DeliveryService_invite_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_invite_Results(st), err
+}
+
+func NewRootDeliveryService_invite_Results(s *capnp.Segment) (DeliveryService_invite_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_invite_Results(st), err
+}
+
+func ReadRootDeliveryService_invite_Results(msg *capnp.Message) (DeliveryService_invite_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_invite_Results(root.Struct()), err
+}
+
+func (s DeliveryService_invite_Results) String() string {
+	str, _ := text.Marshal(0xff57685e67b0c9d1, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_invite_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_invite_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_invite_Results {
+	return DeliveryService_invite_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_invite_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_invite_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_invite_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_invite_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// DeliveryService_invite_Results_List is a list of DeliveryService_invite_Results.
+type DeliveryService_invite_Results_List = capnp.StructList[DeliveryService_invite_Results]
+
+// NewDeliveryService_invite_Results creates a new list of DeliveryService_invite_Results.
+func NewDeliveryService_invite_Results_List(s *capnp.Segment, sz int32) (DeliveryService_invite_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_invite_Results](l), err
+}
+
+// DeliveryService_invite_Results_Future is a wrapper for a DeliveryService_invite_Results promised by a client call.
+type DeliveryService_invite_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_invite_Results_Future) Struct() (DeliveryService_invite_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_invite_Results(p.Struct()), err
+}
+
+type DeliveryService_claimCommit_Params capnp.Struct
+
+// DeliveryService_claimCommit_Params_TypeID is the unique identifier for the type DeliveryService_claimCommit_Params.
+const DeliveryService_claimCommit_Params_TypeID = 0x861855f9ebc4abd8
+
+func NewDeliveryService_claimCommit_Params(s *capnp.Segment) (DeliveryService_claimCommit_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_claimCommit_Params(st), err
+}
+
+func NewRootDeliveryService_claimCommit_Params(s *capnp.Segment) (DeliveryService_claimCommit_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_claimCommit_Params(st), err
+}
+
+func ReadRootDeliveryService_claimCommit_Params(msg *capnp.Message) (DeliveryService_claimCommit_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_claimCommit_Params(root.Struct()), err
+}
+
+func (s DeliveryService_claimCommit_Params) String() string {
+	str, _ := text.Marshal(0x861855f9ebc4abd8, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_claimCommit_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_claimCommit_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_claimCommit_Params {
+	return DeliveryService_claimCommit_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_claimCommit_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_claimCommit_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_claimCommit_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_claimCommit_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_claimCommit_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_claimCommit_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_claimCommit_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// DeliveryService_claimCommit_Params_List is a list of DeliveryService_claimCommit_Params.
+type DeliveryService_claimCommit_Params_List = capnp.StructList[DeliveryService_claimCommit_Params]
+
+// NewDeliveryService_claimCommit_Params creates a new list of DeliveryService_claimCommit_Params.
+func NewDeliveryService_claimCommit_Params_List(s *capnp.Segment, sz int32) (DeliveryService_claimCommit_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_claimCommit_Params](l), err
+}
+
+// DeliveryService_claimCommit_Params_Future is a wrapper for a DeliveryService_claimCommit_Params promised by a client call.
+type DeliveryService_claimCommit_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_claimCommit_Params_Future) Struct() (DeliveryService_claimCommit_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_claimCommit_Params(p.Struct()), err
+}
+
+type DeliveryService_claimCommit_Results capnp.Struct
+
+// DeliveryService_claimCommit_Results_TypeID is the unique identifier for the type DeliveryService_claimCommit_Results.
+const DeliveryService_claimCommit_Results_TypeID = 0xa49b8e7b3aff36e5
+
+func NewDeliveryService_claimCommit_Results(s *capnp.Segment) (DeliveryService_claimCommit_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_claimCommit_Results(st), err
+}
+
+func NewRootDeliveryService_claimCommit_Results(s *capnp.Segment) (DeliveryService_claimCommit_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_claimCommit_Results(st), err
+}
+
+func ReadRootDeliveryService_claimCommit_Results(msg *capnp.Message) (DeliveryService_claimCommit_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_claimCommit_Results(root.Struct()), err
+}
+
+func (s DeliveryService_claimCommit_Results) String() string {
+	str, _ := text.Marshal(0xa49b8e7b3aff36e5, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_claimCommit_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_claimCommit_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_claimCommit_Results {
+	return DeliveryService_claimCommit_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_claimCommit_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_claimCommit_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_claimCommit_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_claimCommit_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_claimCommit_Results) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_claimCommit_Results) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_claimCommit_Results) Deadline() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s DeliveryService_claimCommit_Results) SetDeadline(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+// DeliveryService_claimCommit_Results_List is a list of DeliveryService_claimCommit_Results.
+type DeliveryService_claimCommit_Results_List = capnp.StructList[DeliveryService_claimCommit_Results]
+
+// NewDeliveryService_claimCommit_Results creates a new list of DeliveryService_claimCommit_Results.
+func NewDeliveryService_claimCommit_Results_List(s *capnp.Segment, sz int32) (DeliveryService_claimCommit_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_claimCommit_Results](l), err
+}
+
+// DeliveryService_claimCommit_Results_Future is a wrapper for a DeliveryService_claimCommit_Results promised by a client call.
+type DeliveryService_claimCommit_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_claimCommit_Results_Future) Struct() (DeliveryService_claimCommit_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_claimCommit_Results(p.Struct()), err
+}
+
+type DeliveryService_releaseCommit_Params capnp.Struct
+
+// DeliveryService_releaseCommit_Params_TypeID is the unique identifier for the type DeliveryService_releaseCommit_Params.
+const DeliveryService_releaseCommit_Params_TypeID = 0x82cfaa88ecfed0fe
+
+func NewDeliveryService_releaseCommit_Params(s *capnp.Segment) (DeliveryService_releaseCommit_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_releaseCommit_Params(st), err
+}
+
+func NewRootDeliveryService_releaseCommit_Params(s *capnp.Segment) (DeliveryService_releaseCommit_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return DeliveryService_releaseCommit_Params(st), err
+}
+
+func ReadRootDeliveryService_releaseCommit_Params(msg *capnp.Message) (DeliveryService_releaseCommit_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_releaseCommit_Params(root.Struct()), err
+}
+
+func (s DeliveryService_releaseCommit_Params) String() string {
+	str, _ := text.Marshal(0x82cfaa88ecfed0fe, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_releaseCommit_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_releaseCommit_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_releaseCommit_Params {
+	return DeliveryService_releaseCommit_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_releaseCommit_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_releaseCommit_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_releaseCommit_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_releaseCommit_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_releaseCommit_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_releaseCommit_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_releaseCommit_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// DeliveryService_releaseCommit_Params_List is a list of DeliveryService_releaseCommit_Params.
+type DeliveryService_releaseCommit_Params_List = capnp.StructList[DeliveryService_releaseCommit_Params]
+
+// NewDeliveryService_releaseCommit_Params creates a new list of DeliveryService_releaseCommit_Params.
+func NewDeliveryService_releaseCommit_Params_List(s *capnp.Segment, sz int32) (DeliveryService_releaseCommit_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_releaseCommit_Params](l), err
+}
+
+// DeliveryService_releaseCommit_Params_Future is a wrapper for a DeliveryService_releaseCommit_Params promised by a client call.
+type DeliveryService_releaseCommit_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_releaseCommit_Params_Future) Struct() (DeliveryService_releaseCommit_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_releaseCommit_Params(p.Struct()), err
+}
+
+type DeliveryService_releaseCommit_Results capnp.Struct
+
+// DeliveryService_releaseCommit_Results_TypeID is the unique identifier for the type DeliveryService_releaseCommit_Results.
+const DeliveryService_releaseCommit_Results_TypeID = 0x97add3db0b560a8f
+
+func NewDeliveryService_releaseCommit_Results(s *capnp.Segment) (DeliveryService_releaseCommit_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_releaseCommit_Results(st), err
+}
+
+func NewRootDeliveryService_releaseCommit_Results(s *capnp.Segment) (DeliveryService_releaseCommit_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return DeliveryService_releaseCommit_Results(st), err
+}
+
+func ReadRootDeliveryService_releaseCommit_Results(msg *capnp.Message) (DeliveryService_releaseCommit_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_releaseCommit_Results(root.Struct()), err
+}
+
+func (s DeliveryService_releaseCommit_Results) String() string {
+	str, _ := text.Marshal(0x97add3db0b560a8f, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_releaseCommit_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_releaseCommit_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_releaseCommit_Results {
+	return DeliveryService_releaseCommit_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_releaseCommit_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_releaseCommit_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_releaseCommit_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_releaseCommit_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// DeliveryService_releaseCommit_Results_List is a list of DeliveryService_releaseCommit_Results.
+type DeliveryService_releaseCommit_Results_List = capnp.StructList[DeliveryService_releaseCommit_Results]
+
+// NewDeliveryService_releaseCommit_Results creates a new list of DeliveryService_releaseCommit_Results.
+func NewDeliveryService_releaseCommit_Results_List(s *capnp.Segment, sz int32) (DeliveryService_releaseCommit_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_releaseCommit_Results](l), err
+}
+
+// DeliveryService_releaseCommit_Results_Future is a wrapper for a DeliveryService_releaseCommit_Results promised by a client call.
+type DeliveryService_releaseCommit_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_releaseCommit_Results_Future) Struct() (DeliveryService_releaseCommit_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_releaseCommit_Results(p.Struct()), err
+}
+
+type DeliveryService_reportCommit_Params capnp.Struct
+
+// DeliveryService_reportCommit_Params_TypeID is the unique identifier for the type DeliveryService_reportCommit_Params.
+const DeliveryService_reportCommit_Params_TypeID = 0xecb6cffc3960a0dd
+
+func NewDeliveryService_reportCommit_Params(s *capnp.Segment) (DeliveryService_reportCommit_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_reportCommit_Params(st), err
+}
+
+func NewRootDeliveryService_reportCommit_Params(s *capnp.Segment) (DeliveryService_reportCommit_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_reportCommit_Params(st), err
+}
+
+func ReadRootDeliveryService_reportCommit_Params(msg *capnp.Message) (DeliveryService_reportCommit_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_reportCommit_Params(root.Struct()), err
+}
+
+func (s DeliveryService_reportCommit_Params) String() string {
+	str, _ := text.Marshal(0xecb6cffc3960a0dd, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_reportCommit_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_reportCommit_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_reportCommit_Params {
+	return DeliveryService_reportCommit_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_reportCommit_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_reportCommit_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_reportCommit_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_reportCommit_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_reportCommit_Params) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_reportCommit_Params) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_reportCommit_Params) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_reportCommit_Params) Seq() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_reportCommit_Params) SetSeq(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// DeliveryService_reportCommit_Params_List is a list of DeliveryService_reportCommit_Params.
+type DeliveryService_reportCommit_Params_List = capnp.StructList[DeliveryService_reportCommit_Params]
+
+// NewDeliveryService_reportCommit_Params creates a new list of DeliveryService_reportCommit_Params.
+func NewDeliveryService_reportCommit_Params_List(s *capnp.Segment, sz int32) (DeliveryService_reportCommit_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_reportCommit_Params](l), err
+}
+
+// DeliveryService_reportCommit_Params_Future is a wrapper for a DeliveryService_reportCommit_Params promised by a client call.
+type DeliveryService_reportCommit_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_reportCommit_Params_Future) Struct() (DeliveryService_reportCommit_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_reportCommit_Params(p.Struct()), err
+}
+
+type DeliveryService_reportCommit_Results capnp.Struct
+
+// DeliveryService_reportCommit_Results_TypeID is the unique identifier for the type DeliveryService_reportCommit_Results.
+const DeliveryService_reportCommit_Results_TypeID = 0xf4f5b249dfa785ae
+
+func NewDeliveryService_reportCommit_Results(s *capnp.Segment) (DeliveryService_reportCommit_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return DeliveryService_reportCommit_Results(st), err
+}
+
+func NewRootDeliveryService_reportCommit_Results(s *capnp.Segment) (DeliveryService_reportCommit_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return DeliveryService_reportCommit_Results(st), err
+}
+
+func ReadRootDeliveryService_reportCommit_Results(msg *capnp.Message) (DeliveryService_reportCommit_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_reportCommit_Results(root.Struct()), err
+}
+
+func (s DeliveryService_reportCommit_Results) String() string {
+	str, _ := text.Marshal(0xf4f5b249dfa785ae, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_reportCommit_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_reportCommit_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_reportCommit_Results {
+	return DeliveryService_reportCommit_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_reportCommit_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_reportCommit_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_reportCommit_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_reportCommit_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_reportCommit_Results) Reports() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s DeliveryService_reportCommit_Results) SetReports(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s DeliveryService_reportCommit_Results) Needed() uint32 {
+	return capnp.Struct(s).Uint32(4)
+}
+
+func (s DeliveryService_reportCommit_Results) SetNeeded(v uint32) {
+	capnp.Struct(s).SetUint32(4, v)
+}
+
+// DeliveryService_reportCommit_Results_List is a list of DeliveryService_reportCommit_Results.
+type DeliveryService_reportCommit_Results_List = capnp.StructList[DeliveryService_reportCommit_Results]
+
+// NewDeliveryService_reportCommit_Results creates a new list of DeliveryService_reportCommit_Results.
+func NewDeliveryService_reportCommit_Results_List(s *capnp.Segment, sz int32) (DeliveryService_reportCommit_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_reportCommit_Results](l), err
+}
+
+// DeliveryService_reportCommit_Results_Future is a wrapper for a DeliveryService_reportCommit_Results promised by a client call.
+type DeliveryService_reportCommit_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_reportCommit_Results_Future) Struct() (DeliveryService_reportCommit_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_reportCommit_Results(p.Struct()), err
+}
+
+type DeliveryService_putBlob_Params capnp.Struct
+
+// DeliveryService_putBlob_Params_TypeID is the unique identifier for the type DeliveryService_putBlob_Params.
+const DeliveryService_putBlob_Params_TypeID = 0xd1f35a26eb845dd6
+
+func NewDeliveryService_putBlob_Params(s *capnp.Segment) (DeliveryService_putBlob_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return DeliveryService_putBlob_Params(st), err
+}
+
+func NewRootDeliveryService_putBlob_Params(s *capnp.Segment) (DeliveryService_putBlob_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return DeliveryService_putBlob_Params(st), err
+}
+
+func ReadRootDeliveryService_putBlob_Params(msg *capnp.Message) (DeliveryService_putBlob_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_putBlob_Params(root.Struct()), err
+}
+
+func (s DeliveryService_putBlob_Params) String() string {
+	str, _ := text.Marshal(0xd1f35a26eb845dd6, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_putBlob_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_putBlob_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_putBlob_Params {
+	return DeliveryService_putBlob_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_putBlob_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_putBlob_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_putBlob_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_putBlob_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_putBlob_Params) Hash() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_putBlob_Params) HasHash() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_putBlob_Params) SetHash(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_putBlob_Params) Size() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_putBlob_Params) SetSize(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_putBlob_Params) Offset() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s DeliveryService_putBlob_Params) SetOffset(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s DeliveryService_putBlob_Params) Data() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_putBlob_Params) HasData() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s DeliveryService_putBlob_Params) SetData(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// DeliveryService_putBlob_Params_List is a list of DeliveryService_putBlob_Params.
+type DeliveryService_putBlob_Params_List = capnp.StructList[DeliveryService_putBlob_Params]
+
+// NewDeliveryService_putBlob_Params creates a new list of DeliveryService_putBlob_Params.
+func NewDeliveryService_putBlob_Params_List(s *capnp.Segment, sz int32) (DeliveryService_putBlob_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2}, sz)
+	return capnp.StructList[DeliveryService_putBlob_Params](l), err
+}
+
+// DeliveryService_putBlob_Params_Future is a wrapper for a DeliveryService_putBlob_Params promised by a client call.
+type DeliveryService_putBlob_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_putBlob_Params_Future) Struct() (DeliveryService_putBlob_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_putBlob_Params(p.Struct()), err
+}
+
+type DeliveryService_putBlob_Results capnp.Struct
+
+// DeliveryService_putBlob_Results_TypeID is the unique identifier for the type DeliveryService_putBlob_Results.
+const DeliveryService_putBlob_Results_TypeID = 0xec5c1eadea8b4940
+
+func NewDeliveryService_putBlob_Results(s *capnp.Segment) (DeliveryService_putBlob_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_putBlob_Results(st), err
+}
+
+func NewRootDeliveryService_putBlob_Results(s *capnp.Segment) (DeliveryService_putBlob_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return DeliveryService_putBlob_Results(st), err
+}
+
+func ReadRootDeliveryService_putBlob_Results(msg *capnp.Message) (DeliveryService_putBlob_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_putBlob_Results(root.Struct()), err
+}
+
+func (s DeliveryService_putBlob_Results) String() string {
+	str, _ := text.Marshal(0xec5c1eadea8b4940, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_putBlob_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_putBlob_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_putBlob_Results {
+	return DeliveryService_putBlob_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_putBlob_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_putBlob_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_putBlob_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_putBlob_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_putBlob_Results) Have() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_putBlob_Results) SetHave(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_putBlob_Results) Complete() bool {
+	return capnp.Struct(s).Bit(64)
+}
+
+func (s DeliveryService_putBlob_Results) SetComplete(v bool) {
+	capnp.Struct(s).SetBit(64, v)
+}
+
+// DeliveryService_putBlob_Results_List is a list of DeliveryService_putBlob_Results.
+type DeliveryService_putBlob_Results_List = capnp.StructList[DeliveryService_putBlob_Results]
+
+// NewDeliveryService_putBlob_Results creates a new list of DeliveryService_putBlob_Results.
+func NewDeliveryService_putBlob_Results_List(s *capnp.Segment, sz int32) (DeliveryService_putBlob_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[DeliveryService_putBlob_Results](l), err
+}
+
+// DeliveryService_putBlob_Results_Future is a wrapper for a DeliveryService_putBlob_Results promised by a client call.
+type DeliveryService_putBlob_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_putBlob_Results_Future) Struct() (DeliveryService_putBlob_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_putBlob_Results(p.Struct()), err
+}
+
+type DeliveryService_getBlob_Params capnp.Struct
+
+// DeliveryService_getBlob_Params_TypeID is the unique identifier for the type DeliveryService_getBlob_Params.
+const DeliveryService_getBlob_Params_TypeID = 0xad55d6c8e2763b5b
+
+func NewDeliveryService_getBlob_Params(s *capnp.Segment) (DeliveryService_getBlob_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return DeliveryService_getBlob_Params(st), err
+}
+
+func NewRootDeliveryService_getBlob_Params(s *capnp.Segment) (DeliveryService_getBlob_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return DeliveryService_getBlob_Params(st), err
+}
+
+func ReadRootDeliveryService_getBlob_Params(msg *capnp.Message) (DeliveryService_getBlob_Params, error) {
+	root, err := msg.Root()
+	return DeliveryService_getBlob_Params(root.Struct()), err
+}
+
+func (s DeliveryService_getBlob_Params) String() string {
+	str, _ := text.Marshal(0xad55d6c8e2763b5b, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_getBlob_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_getBlob_Params) DecodeFromPtr(p capnp.Ptr) DeliveryService_getBlob_Params {
+	return DeliveryService_getBlob_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_getBlob_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_getBlob_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_getBlob_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_getBlob_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_getBlob_Params) Hash() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_getBlob_Params) HasHash() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_getBlob_Params) SetHash(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_getBlob_Params) Offset() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_getBlob_Params) SetOffset(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s DeliveryService_getBlob_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s DeliveryService_getBlob_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+// DeliveryService_getBlob_Params_List is a list of DeliveryService_getBlob_Params.
+type DeliveryService_getBlob_Params_List = capnp.StructList[DeliveryService_getBlob_Params]
+
+// NewDeliveryService_getBlob_Params creates a new list of DeliveryService_getBlob_Params.
+func NewDeliveryService_getBlob_Params_List(s *capnp.Segment, sz int32) (DeliveryService_getBlob_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_getBlob_Params](l), err
+}
+
+// DeliveryService_getBlob_Params_Future is a wrapper for a DeliveryService_getBlob_Params promised by a client call.
+type DeliveryService_getBlob_Params_Future struct{ *capnp.Future }
+
+func (f DeliveryService_getBlob_Params_Future) Struct() (DeliveryService_getBlob_Params, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_getBlob_Params(p.Struct()), err
+}
+
+type DeliveryService_getBlob_Results capnp.Struct
+
+// DeliveryService_getBlob_Results_TypeID is the unique identifier for the type DeliveryService_getBlob_Results.
+const DeliveryService_getBlob_Results_TypeID = 0x891d181b90d1e46e
+
+func NewDeliveryService_getBlob_Results(s *capnp.Segment) (DeliveryService_getBlob_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_getBlob_Results(st), err
+}
+
+func NewRootDeliveryService_getBlob_Results(s *capnp.Segment) (DeliveryService_getBlob_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return DeliveryService_getBlob_Results(st), err
+}
+
+func ReadRootDeliveryService_getBlob_Results(msg *capnp.Message) (DeliveryService_getBlob_Results, error) {
+	root, err := msg.Root()
+	return DeliveryService_getBlob_Results(root.Struct()), err
+}
+
+func (s DeliveryService_getBlob_Results) String() string {
+	str, _ := text.Marshal(0x891d181b90d1e46e, capnp.Struct(s))
+	return str
+}
+
+func (s DeliveryService_getBlob_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (DeliveryService_getBlob_Results) DecodeFromPtr(p capnp.Ptr) DeliveryService_getBlob_Results {
+	return DeliveryService_getBlob_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s DeliveryService_getBlob_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s DeliveryService_getBlob_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s DeliveryService_getBlob_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s DeliveryService_getBlob_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s DeliveryService_getBlob_Results) Data() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s DeliveryService_getBlob_Results) HasData() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s DeliveryService_getBlob_Results) SetData(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s DeliveryService_getBlob_Results) Size() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s DeliveryService_getBlob_Results) SetSize(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// DeliveryService_getBlob_Results_List is a list of DeliveryService_getBlob_Results.
+type DeliveryService_getBlob_Results_List = capnp.StructList[DeliveryService_getBlob_Results]
+
+// NewDeliveryService_getBlob_Results creates a new list of DeliveryService_getBlob_Results.
+func NewDeliveryService_getBlob_Results_List(s *capnp.Segment, sz int32) (DeliveryService_getBlob_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[DeliveryService_getBlob_Results](l), err
+}
+
+// DeliveryService_getBlob_Results_Future is a wrapper for a DeliveryService_getBlob_Results promised by a client call.
+type DeliveryService_getBlob_Results_Future struct{ *capnp.Future }
+
+func (f DeliveryService_getBlob_Results_Future) Struct() (DeliveryService_getBlob_Results, error) {
+	p, err := f.Future.Ptr()
+	return DeliveryService_getBlob_Results(p.Struct()), err
+}
+
+type Commit capnp.Struct
+
+// Commit_TypeID is the unique identifier for the type Commit.
+const Commit_TypeID = 0x878d6c9aa2076111
+
+func NewCommit(s *capnp.Segment) (Commit, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 7})
+	return Commit(st), err
+}
+
+func NewRootCommit(s *capnp.Segment) (Commit, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 7})
+	return Commit(st), err
+}
+
+func ReadRootCommit(msg *capnp.Message) (Commit, error) {
+	root, err := msg.Root()
+	return Commit(root.Struct()), err
+}
+
+func (s Commit) String() string {
+	str, _ := text.Marshal(0x878d6c9aa2076111, capnp.Struct(s))
+	return str
+}
+
+func (s Commit) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Commit) DecodeFromPtr(p capnp.Ptr) Commit {
+	return Commit(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Commit) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Commit) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Commit) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Commit) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Commit) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Commit) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Commit) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s Commit) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Commit) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Commit) Id() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s Commit) HasId() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Commit) SetId(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s Commit) Message_() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s Commit) HasMessage_() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Commit) SetMessage_(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+func (s Commit) Welcomes() (Welcome_List, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return Welcome_List(p.List()), err
+}
+
+func (s Commit) HasWelcomes() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s Commit) SetWelcomes(v Welcome_List) error {
+	return capnp.Struct(s).SetPtr(3, v.ToPtr())
+}
+
+// NewWelcomes sets the welcomes field to a newly
+// allocated Welcome_List, preferring placement in s's segment.
+func (s Commit) NewWelcomes(n int32) (Welcome_List, error) {
+	l, err := NewWelcome_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Welcome_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(3, l.ToPtr())
+	return l, err
+}
+func (s Commit) Added() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(4)
+	return capnp.DataList(p.List()), err
+}
+
+func (s Commit) HasAdded() bool {
+	return capnp.Struct(s).HasPtr(4)
+}
+
+func (s Commit) SetAdded(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(4, v.ToPtr())
+}
+
+// NewAdded sets the added field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s Commit) NewAdded(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(4, l.ToPtr())
+	return l, err
+}
+func (s Commit) Removed() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(5)
+	return capnp.DataList(p.List()), err
+}
+
+func (s Commit) HasRemoved() bool {
+	return capnp.Struct(s).HasPtr(5)
+}
+
+func (s Commit) SetRemoved(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(5, v.ToPtr())
+}
+
+// NewRemoved sets the removed field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s Commit) NewRemoved(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(5, l.ToPtr())
+	return l, err
+}
+func (s Commit) GroupInfo() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(6)
+	return []byte(p.Data()), err
+}
+
+func (s Commit) HasGroupInfo() bool {
+	return capnp.Struct(s).HasPtr(6)
+}
+
+func (s Commit) SetGroupInfo(v []byte) error {
+	return capnp.Struct(s).SetData(6, v)
+}
+
+func (s Commit) Replaces() bool {
+	return capnp.Struct(s).Bit(64)
+}
+
+func (s Commit) SetReplaces(v bool) {
+	capnp.Struct(s).SetBit(64, v)
+}
+
+// Commit_List is a list of Commit.
+type Commit_List = capnp.StructList[Commit]
+
+// NewCommit creates a new list of Commit.
+func NewCommit_List(s *capnp.Segment, sz int32) (Commit_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 7}, sz)
+	return capnp.StructList[Commit](l), err
+}
+
+// Commit_Future is a wrapper for a Commit promised by a client call.
+type Commit_Future struct{ *capnp.Future }
+
+func (f Commit_Future) Struct() (Commit, error) {
+	p, err := f.Future.Ptr()
+	return Commit(p.Struct()), err
+}
+
+type Welcome capnp.Struct
+
+// Welcome_TypeID is the unique identifier for the type Welcome.
+const Welcome_TypeID = 0xe1b7090e10c7d055
+
+func NewWelcome(s *capnp.Segment) (Welcome, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return Welcome(st), err
+}
+
+func NewRootWelcome(s *capnp.Segment) (Welcome, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return Welcome(st), err
+}
+
+func ReadRootWelcome(msg *capnp.Message) (Welcome, error) {
+	root, err := msg.Root()
+	return Welcome(root.Struct()), err
+}
+
+func (s Welcome) String() string {
+	str, _ := text.Marshal(0xe1b7090e10c7d055, capnp.Struct(s))
+	return str
+}
+
+func (s Welcome) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Welcome) DecodeFromPtr(p capnp.Ptr) Welcome {
+	return Welcome(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Welcome) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Welcome) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Welcome) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Welcome) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Welcome) Recipients() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s Welcome) HasRecipients() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Welcome) SetRecipients(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewRecipients sets the recipients field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s Welcome) NewRecipients(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s Welcome) Payload() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s Welcome) HasPayload() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Welcome) SetPayload(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// Welcome_List is a list of Welcome.
+type Welcome_List = capnp.StructList[Welcome]
+
+// NewWelcome creates a new list of Welcome.
+func NewWelcome_List(s *capnp.Segment, sz int32) (Welcome_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[Welcome](l), err
+}
+
+// Welcome_Future is a wrapper for a Welcome promised by a client call.
+type Welcome_Future struct{ *capnp.Future }
+
+func (f Welcome_Future) Struct() (Welcome, error) {
+	p, err := f.Future.Ptr()
+	return Welcome(p.Struct()), err
+}
+
+type CommitResult capnp.Struct
+
+// CommitResult_TypeID is the unique identifier for the type CommitResult.
+const CommitResult_TypeID = 0xf8126ce64b3a1132
+
+func NewCommitResult(s *capnp.Segment) (CommitResult, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1})
+	return CommitResult(st), err
+}
+
+func NewRootCommitResult(s *capnp.Segment) (CommitResult, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1})
+	return CommitResult(st), err
+}
+
+func ReadRootCommitResult(msg *capnp.Message) (CommitResult, error) {
+	root, err := msg.Root()
+	return CommitResult(root.Struct()), err
+}
+
+func (s CommitResult) String() string {
+	str, _ := text.Marshal(0xf8126ce64b3a1132, capnp.Struct(s))
+	return str
+}
+
+func (s CommitResult) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (CommitResult) DecodeFromPtr(p capnp.Ptr) CommitResult {
+	return CommitResult(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s CommitResult) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s CommitResult) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s CommitResult) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s CommitResult) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s CommitResult) Status() CommitStatus {
+	return CommitStatus(capnp.Struct(s).Uint16(0))
+}
+
+func (s CommitResult) SetStatus(v CommitStatus) {
+	capnp.Struct(s).SetUint16(0, uint16(v))
+}
+
+func (s CommitResult) Seq() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s CommitResult) SetSeq(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s CommitResult) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s CommitResult) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s CommitResult) Deadline() int64 {
+	return int64(capnp.Struct(s).Uint64(24))
+}
+
+func (s CommitResult) SetDeadline(v int64) {
+	capnp.Struct(s).SetUint64(24, uint64(v))
+}
+
+func (s CommitResult) Receipt() (Receipt, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Receipt(p.Struct()), err
+}
+
+func (s CommitResult) HasReceipt() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s CommitResult) SetReceipt(v Receipt) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewReceipt sets the receipt field to a newly
+// allocated Receipt struct, preferring placement in s's segment.
+func (s CommitResult) NewReceipt() (Receipt, error) {
+	ss, err := NewReceipt(capnp.Struct(s).Segment())
+	if err != nil {
+		return Receipt{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// CommitResult_List is a list of CommitResult.
+type CommitResult_List = capnp.StructList[CommitResult]
+
+// NewCommitResult creates a new list of CommitResult.
+func NewCommitResult_List(s *capnp.Segment, sz int32) (CommitResult_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1}, sz)
+	return capnp.StructList[CommitResult](l), err
+}
+
+// CommitResult_Future is a wrapper for a CommitResult promised by a client call.
+type CommitResult_Future struct{ *capnp.Future }
+
+func (f CommitResult_Future) Struct() (CommitResult, error) {
+	p, err := f.Future.Ptr()
+	return CommitResult(p.Struct()), err
+}
+func (p CommitResult_Future) Receipt() Receipt_Future {
+	return Receipt_Future{Future: p.Future.Field(0, nil)}
+}
+
+type CommitStatus uint16
+
+// CommitStatus_TypeID is the unique identifier for the type CommitStatus.
+const CommitStatus_TypeID = 0xa7d649a5bfd09d44
+
+// Values of CommitStatus.
+const (
+	CommitStatus_unknown       CommitStatus = 0
+	CommitStatus_accepted      CommitStatus = 1
+	CommitStatus_duplicate     CommitStatus = 2
+	CommitStatus_wrongEpoch    CommitStatus = 3
+	CommitStatus_slotTaken     CommitStatus = 4
+	CommitStatus_quotaExceeded CommitStatus = 5
+)
+
+// String returns the enum's constant name.
+func (c CommitStatus) String() string {
+	switch c {
+	case CommitStatus_unknown:
+		return "unknown"
+	case CommitStatus_accepted:
+		return "accepted"
+	case CommitStatus_duplicate:
+		return "duplicate"
+	case CommitStatus_wrongEpoch:
+		return "wrongEpoch"
+	case CommitStatus_slotTaken:
+		return "slotTaken"
+	case CommitStatus_quotaExceeded:
+		return "quotaExceeded"
+
+	default:
+		return ""
+	}
+}
+
+// CommitStatusFromString returns the enum value with a name,
+// or the zero value if there's no such value.
+func CommitStatusFromString(c string) CommitStatus {
+	switch c {
+	case "unknown":
+		return CommitStatus_unknown
+	case "accepted":
+		return CommitStatus_accepted
+	case "duplicate":
+		return CommitStatus_duplicate
+	case "wrongEpoch":
+		return CommitStatus_wrongEpoch
+	case "slotTaken":
+		return CommitStatus_slotTaken
+	case "quotaExceeded":
+		return CommitStatus_quotaExceeded
+
+	default:
+		return 0
+	}
+}
+
+type CommitStatus_List = capnp.EnumList[CommitStatus]
+
+func NewCommitStatus_List(s *capnp.Segment, sz int32) (CommitStatus_List, error) {
+	return capnp.NewEnumList[CommitStatus](s, sz)
+}
+
+type Post capnp.Struct
+
+// Post_TypeID is the unique identifier for the type Post.
+const Post_TypeID = 0xe0b5ef12a4f528db
+
+func NewPost(s *capnp.Segment) (Post, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return Post(st), err
+}
+
+func NewRootPost(s *capnp.Segment) (Post, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return Post(st), err
+}
+
+func ReadRootPost(msg *capnp.Message) (Post, error) {
+	root, err := msg.Root()
+	return Post(root.Struct()), err
+}
+
+func (s Post) String() string {
+	str, _ := text.Marshal(0xe0b5ef12a4f528db, capnp.Struct(s))
+	return str
+}
+
+func (s Post) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Post) DecodeFromPtr(p capnp.Ptr) Post {
+	return Post(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Post) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Post) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Post) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Post) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Post) GroupId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Post) HasGroupId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Post) SetGroupId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s Post) Id() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s Post) HasId() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Post) SetId(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s Post) Payload() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s Post) HasPayload() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Post) SetPayload(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+func (s Post) Expires() int64 {
+	return int64(capnp.Struct(s).Uint64(0))
+}
+
+func (s Post) SetExpires(v int64) {
+	capnp.Struct(s).SetUint64(0, uint64(v))
+}
+
+func (s Post) Blobs() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return capnp.DataList(p.List()), err
+}
+
+func (s Post) HasBlobs() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s Post) SetBlobs(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(3, v.ToPtr())
+}
+
+// NewBlobs sets the blobs field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s Post) NewBlobs(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(3, l.ToPtr())
+	return l, err
+}
+
+// Post_List is a list of Post.
+type Post_List = capnp.StructList[Post]
+
+// NewPost creates a new list of Post.
+func NewPost_List(s *capnp.Segment, sz int32) (Post_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4}, sz)
+	return capnp.StructList[Post](l), err
+}
+
+// Post_Future is a wrapper for a Post promised by a client call.
+type Post_Future struct{ *capnp.Future }
+
+func (f Post_Future) Struct() (Post, error) {
+	p, err := f.Future.Ptr()
+	return Post(p.Struct()), err
+}
+
+type PostResult capnp.Struct
+
+// PostResult_TypeID is the unique identifier for the type PostResult.
+const PostResult_TypeID = 0xb1f6fc8460a809ee
+
+func NewPostResult(s *capnp.Segment) (PostResult, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return PostResult(st), err
+}
+
+func NewRootPostResult(s *capnp.Segment) (PostResult, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return PostResult(st), err
+}
+
+func ReadRootPostResult(msg *capnp.Message) (PostResult, error) {
+	root, err := msg.Root()
+	return PostResult(root.Struct()), err
+}
+
+func (s PostResult) String() string {
+	str, _ := text.Marshal(0xb1f6fc8460a809ee, capnp.Struct(s))
+	return str
+}
+
+func (s PostResult) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (PostResult) DecodeFromPtr(p capnp.Ptr) PostResult {
+	return PostResult(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s PostResult) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s PostResult) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s PostResult) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s PostResult) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s PostResult) Status() EnqueueStatus {
+	return EnqueueStatus(capnp.Struct(s).Uint16(0))
+}
+
+func (s PostResult) SetStatus(v EnqueueStatus) {
+	capnp.Struct(s).SetUint16(0, uint16(v))
+}
+
+func (s PostResult) Seq() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s PostResult) SetSeq(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s PostResult) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s PostResult) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+// PostResult_List is a list of PostResult.
+type PostResult_List = capnp.StructList[PostResult]
+
+// NewPostResult creates a new list of PostResult.
+func NewPostResult_List(s *capnp.Segment, sz int32) (PostResult_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0}, sz)
+	return capnp.StructList[PostResult](l), err
+}
+
+// PostResult_Future is a wrapper for a PostResult promised by a client call.
+type PostResult_Future struct{ *capnp.Future }
+
+func (f PostResult_Future) Struct() (PostResult, error) {
+	p, err := f.Future.Ptr()
+	return PostResult(p.Struct()), err
+}
+
+type GroupStatus capnp.Struct
+
+// GroupStatus_TypeID is the unique identifier for the type GroupStatus.
+const GroupStatus_TypeID = 0xc31d63bf1cfdc4a3
+
+func NewGroupStatus(s *capnp.Segment) (GroupStatus, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1})
+	return GroupStatus(st), err
+}
+
+func NewRootGroupStatus(s *capnp.Segment) (GroupStatus, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1})
+	return GroupStatus(st), err
+}
+
+func ReadRootGroupStatus(msg *capnp.Message) (GroupStatus, error) {
+	root, err := msg.Root()
+	return GroupStatus(root.Struct()), err
+}
+
+func (s GroupStatus) String() string {
+	str, _ := text.Marshal(0xc31d63bf1cfdc4a3, capnp.Struct(s))
+	return str
+}
+
+func (s GroupStatus) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (GroupStatus) DecodeFromPtr(p capnp.Ptr) GroupStatus {
+	return GroupStatus(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s GroupStatus) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s GroupStatus) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s GroupStatus) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s GroupStatus) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s GroupStatus) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s GroupStatus) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s GroupStatus) Members() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s GroupStatus) SetMembers(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+func (s GroupStatus) Last() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s GroupStatus) SetLast(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s GroupStatus) Acknowledged() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s GroupStatus) SetAcknowledged(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s GroupStatus) Founder() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s GroupStatus) HasFounder() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s GroupStatus) SetFounder(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s GroupStatus) Reports() uint32 {
+	return capnp.Struct(s).Uint32(12)
+}
+
+func (s GroupStatus) SetReports(v uint32) {
+	capnp.Struct(s).SetUint32(12, v)
+}
+
+func (s GroupStatus) CommitSeq() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s GroupStatus) SetCommitSeq(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+// GroupStatus_List is a list of GroupStatus.
+type GroupStatus_List = capnp.StructList[GroupStatus]
+
+// NewGroupStatus creates a new list of GroupStatus.
+func NewGroupStatus_List(s *capnp.Segment, sz int32) (GroupStatus_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1}, sz)
+	return capnp.StructList[GroupStatus](l), err
+}
+
+// GroupStatus_Future is a wrapper for a GroupStatus promised by a client call.
+type GroupStatus_Future struct{ *capnp.Future }
+
+func (f GroupStatus_Future) Struct() (GroupStatus, error) {
+	p, err := f.Future.Ptr()
+	return GroupStatus(p.Struct()), err
+}
+
+type Receipt capnp.Struct
+
+// Receipt_TypeID is the unique identifier for the type Receipt.
+const Receipt_TypeID = 0xd3d8dc1b30db7793
+
+func NewReceipt(s *capnp.Segment) (Receipt, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 4})
+	return Receipt(st), err
+}
+
+func NewRootReceipt(s *capnp.Segment) (Receipt, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 4})
+	return Receipt(st), err
+}
+
+func ReadRootReceipt(msg *capnp.Message) (Receipt, error) {
+	root, err := msg.Root()
+	return Receipt(root.Struct()), err
+}
+
+func (s Receipt) String() string {
+	str, _ := text.Marshal(0xd3d8dc1b30db7793, capnp.Struct(s))
+	return str
+}
+
+func (s Receipt) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Receipt) DecodeFromPtr(p capnp.Ptr) Receipt {
+	return Receipt(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Receipt) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Receipt) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Receipt) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Receipt) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Receipt) Key() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Receipt) HasKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Receipt) SetKey(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s Receipt) Time() int64 {
+	return int64(capnp.Struct(s).Uint64(0))
+}
+
+func (s Receipt) SetTime(v int64) {
+	capnp.Struct(s).SetUint64(0, uint64(v))
+}
+
+func (s Receipt) Size() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Receipt) SetSize(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Receipt) Root() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s Receipt) HasRoot() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Receipt) SetRoot(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s Receipt) Signature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s Receipt) HasSignature() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Receipt) SetSignature(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+func (s Receipt) Leaves() (ReceiptLeaf_List, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return ReceiptLeaf_List(p.List()), err
+}
+
+func (s Receipt) HasLeaves() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s Receipt) SetLeaves(v ReceiptLeaf_List) error {
+	return capnp.Struct(s).SetPtr(3, v.ToPtr())
+}
+
+// NewLeaves sets the leaves field to a newly
+// allocated ReceiptLeaf_List, preferring placement in s's segment.
+func (s Receipt) NewLeaves(n int32) (ReceiptLeaf_List, error) {
+	l, err := NewReceiptLeaf_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return ReceiptLeaf_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(3, l.ToPtr())
+	return l, err
+}
+
+// Receipt_List is a list of Receipt.
+type Receipt_List = capnp.StructList[Receipt]
+
+// NewReceipt creates a new list of Receipt.
+func NewReceipt_List(s *capnp.Segment, sz int32) (Receipt_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 4}, sz)
+	return capnp.StructList[Receipt](l), err
+}
+
+// Receipt_Future is a wrapper for a Receipt promised by a client call.
+type Receipt_Future struct{ *capnp.Future }
+
+func (f Receipt_Future) Struct() (Receipt, error) {
+	p, err := f.Future.Ptr()
+	return Receipt(p.Struct()), err
+}
+
+type ReceiptLeaf capnp.Struct
+
+// ReceiptLeaf_TypeID is the unique identifier for the type ReceiptLeaf.
+const ReceiptLeaf_TypeID = 0x91a32978c6eb4d4f
+
+func NewReceiptLeaf(s *capnp.Segment) (ReceiptLeaf, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return ReceiptLeaf(st), err
+}
+
+func NewRootReceiptLeaf(s *capnp.Segment) (ReceiptLeaf, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return ReceiptLeaf(st), err
+}
+
+func ReadRootReceiptLeaf(msg *capnp.Message) (ReceiptLeaf, error) {
+	root, err := msg.Root()
+	return ReceiptLeaf(root.Struct()), err
+}
+
+func (s ReceiptLeaf) String() string {
+	str, _ := text.Marshal(0x91a32978c6eb4d4f, capnp.Struct(s))
+	return str
+}
+
+func (s ReceiptLeaf) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (ReceiptLeaf) DecodeFromPtr(p capnp.Ptr) ReceiptLeaf {
+	return ReceiptLeaf(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s ReceiptLeaf) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s ReceiptLeaf) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s ReceiptLeaf) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s ReceiptLeaf) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s ReceiptLeaf) Index() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s ReceiptLeaf) SetIndex(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s ReceiptLeaf) Path() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s ReceiptLeaf) HasPath() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s ReceiptLeaf) SetPath(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewPath sets the path field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s ReceiptLeaf) NewPath(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+
+// ReceiptLeaf_List is a list of ReceiptLeaf.
+type ReceiptLeaf_List = capnp.StructList[ReceiptLeaf]
+
+// NewReceiptLeaf creates a new list of ReceiptLeaf.
+func NewReceiptLeaf_List(s *capnp.Segment, sz int32) (ReceiptLeaf_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[ReceiptLeaf](l), err
+}
+
+// ReceiptLeaf_Future is a wrapper for a ReceiptLeaf promised by a client call.
+type ReceiptLeaf_Future struct{ *capnp.Future }
+
+func (f ReceiptLeaf_Future) Struct() (ReceiptLeaf, error) {
+	p, err := f.Future.Ptr()
+	return ReceiptLeaf(p.Struct()), err
+}
+
 type Submission capnp.Struct
 
 // Submission_TypeID is the unique identifier for the type Submission.
 const Submission_TypeID = 0x869a1a9a1060cce5
 
 func NewSubmission(s *capnp.Segment) (Submission, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 4})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 5})
 	return Submission(st), err
 }
 
 func NewRootSubmission(s *capnp.Segment) (Submission, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 4})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 5})
 	return Submission(st), err
 }
 
@@ -1800,13 +5630,44 @@ func (s Submission) NewRecipients(n int32) (capnp.DataList, error) {
 	err = capnp.Struct(s).SetPtr(3, l.ToPtr())
 	return l, err
 }
+func (s Submission) Expires() int64 {
+	return int64(capnp.Struct(s).Uint64(0))
+}
+
+func (s Submission) SetExpires(v int64) {
+	capnp.Struct(s).SetUint64(0, uint64(v))
+}
+
+func (s Submission) Blobs() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(4)
+	return capnp.DataList(p.List()), err
+}
+
+func (s Submission) HasBlobs() bool {
+	return capnp.Struct(s).HasPtr(4)
+}
+
+func (s Submission) SetBlobs(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(4, v.ToPtr())
+}
+
+// NewBlobs sets the blobs field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s Submission) NewBlobs(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(4, l.ToPtr())
+	return l, err
+}
 
 // Submission_List is a list of Submission.
 type Submission_List = capnp.StructList[Submission]
 
 // NewSubmission creates a new list of Submission.
 func NewSubmission_List(s *capnp.Segment, sz int32) (Submission_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 4}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 5}, sz)
 	return capnp.StructList[Submission](l), err
 }
 
@@ -1997,6 +5858,9 @@ const (
 	EnqueueStatus_stored        EnqueueStatus = 1
 	EnqueueStatus_duplicate     EnqueueStatus = 2
 	EnqueueStatus_quotaExceeded EnqueueStatus = 3
+	EnqueueStatus_noBlob        EnqueueStatus = 4
+	EnqueueStatus_notMember     EnqueueStatus = 5
+	EnqueueStatus_wrongEpoch    EnqueueStatus = 6
 )
 
 // String returns the enum's constant name.
@@ -2010,6 +5874,12 @@ func (c EnqueueStatus) String() string {
 		return "duplicate"
 	case EnqueueStatus_quotaExceeded:
 		return "quotaExceeded"
+	case EnqueueStatus_noBlob:
+		return "noBlob"
+	case EnqueueStatus_notMember:
+		return "notMember"
+	case EnqueueStatus_wrongEpoch:
+		return "wrongEpoch"
 
 	default:
 		return ""
@@ -2028,6 +5898,12 @@ func EnqueueStatusFromString(c string) EnqueueStatus {
 		return EnqueueStatus_duplicate
 	case "quotaExceeded":
 		return EnqueueStatus_quotaExceeded
+	case "noBlob":
+		return EnqueueStatus_noBlob
+	case "notMember":
+		return EnqueueStatus_notMember
+	case "wrongEpoch":
+		return EnqueueStatus_wrongEpoch
 
 	default:
 		return 0
@@ -2046,12 +5922,12 @@ type QueueStatus capnp.Struct
 const QueueStatus_TypeID = 0xa0cb6d8bb0d11871
 
 func NewQueueStatus(s *capnp.Segment) (QueueStatus, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1})
 	return QueueStatus(st), err
 }
 
 func NewRootQueueStatus(s *capnp.Segment) (QueueStatus, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1})
 	return QueueStatus(st), err
 }
 
@@ -2132,12 +6008,20 @@ func (s QueueStatus) SetBytes(v uint64) {
 	capnp.Struct(s).SetUint64(24, v)
 }
 
+func (s QueueStatus) Shared() bool {
+	return capnp.Struct(s).Bit(256)
+}
+
+func (s QueueStatus) SetShared(v bool) {
+	capnp.Struct(s).SetBit(256, v)
+}
+
 // QueueStatus_List is a list of QueueStatus.
 type QueueStatus_List = capnp.StructList[QueueStatus]
 
 // NewQueueStatus creates a new list of QueueStatus.
 func NewQueueStatus_List(s *capnp.Segment, sz int32) (QueueStatus_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 32, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 1}, sz)
 	return capnp.StructList[QueueStatus](l), err
 }
 

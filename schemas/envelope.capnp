@@ -32,6 +32,9 @@ struct Cursor {
 
   seq @1 :UInt64;
   # 0: nothing yet.
+
+  shared @2 :Bool;
+  # The order of the group groupId that all its members read (createGroup), in place of a queue of that name of the caller's own.
 }
 
 struct PushFrame {
@@ -43,11 +46,27 @@ struct PushFrame {
 
     deliver @1 :List(Envelope);
     # 1 to 256 envelopes in ascending order of seq, without a gap among those that are still stored.
+
+    notice @2 :Notice;
+    # Only on the inbox's stream, after open.
+  }
+}
+
+struct Notice {
+  # Something that the owner should know, beside what is stored. It needs no acknowledgement and may be lost; the calls that it names tell the same.
+
+  union {
+    unknown @0 :Void;
+    poolLow :group {
+      # The pool of single-use KeyPackages is below its low-water mark, or the last-resort package was handed out: publish new ones (AS poolStatus).
+      available @1 :UInt32;
+      lastResortUsed @2 :Bool;
+    }
   }
 }
 
 struct PushOpen {
-  # Which queue this stream carries. A connection has at most one open PUSH stream a queue.
+  # Which queue this stream carries. A connection has at most one open PUSH stream a queue (groupId and shared together).
 
   groupId @0 :Data;
   # As in Cursor.
@@ -59,6 +78,9 @@ struct PushOpen {
   windowBytes @3 :UInt32;
   # The server sends at most so many messages and payload bytes beyond the last acknowledged one (a single larger message is
   # sent alone). Counted for this stream.
+
+  shared @4 :Bool;
+  # As in Cursor.
 }
 
 struct PushAck {

@@ -120,12 +120,12 @@ type Cursor capnp.Struct
 const Cursor_TypeID = 0x956af91278a49dea
 
 func NewCursor(s *capnp.Segment) (Cursor, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
 	return Cursor(st), err
 }
 
 func NewRootCursor(s *capnp.Segment) (Cursor, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
 	return Cursor(st), err
 }
 
@@ -182,12 +182,20 @@ func (s Cursor) SetSeq(v uint64) {
 	capnp.Struct(s).SetUint64(0, v)
 }
 
+func (s Cursor) Shared() bool {
+	return capnp.Struct(s).Bit(64)
+}
+
+func (s Cursor) SetShared(v bool) {
+	capnp.Struct(s).SetBit(64, v)
+}
+
 // Cursor_List is a list of Cursor.
 type Cursor_List = capnp.StructList[Cursor]
 
 // NewCursor creates a new list of Cursor.
 func NewCursor_List(s *capnp.Segment, sz int32) (Cursor_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
 	return capnp.StructList[Cursor](l), err
 }
 
@@ -205,15 +213,18 @@ type PushFrame_Which uint16
 const (
 	PushFrame_Which_open    PushFrame_Which = 0
 	PushFrame_Which_deliver PushFrame_Which = 1
+	PushFrame_Which_notice  PushFrame_Which = 2
 )
 
 func (w PushFrame_Which) String() string {
-	const s = "opendeliver"
+	const s = "opendelivernotice"
 	switch w {
 	case PushFrame_Which_open:
 		return s[0:4]
 	case PushFrame_Which_deliver:
 		return s[4:11]
+	case PushFrame_Which_notice:
+		return s[11:17]
 
 	}
 	return "PushFrame_Which(" + strconv.FormatUint(uint64(w), 10) + ")"
@@ -331,6 +342,37 @@ func (s PushFrame) NewDeliver(n int32) (Envelope_List, error) {
 	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
 	return l, err
 }
+func (s PushFrame) Notice() (Notice, error) {
+	if capnp.Struct(s).Uint16(0) != 2 {
+		panic("Which() != notice")
+	}
+	p, err := capnp.Struct(s).Ptr(0)
+	return Notice(p.Struct()), err
+}
+
+func (s PushFrame) HasNotice() bool {
+	if capnp.Struct(s).Uint16(0) != 2 {
+		return false
+	}
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s PushFrame) SetNotice(v Notice) error {
+	capnp.Struct(s).SetUint16(0, 2)
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewNotice sets the notice field to a newly
+// allocated Notice struct, preferring placement in s's segment.
+func (s PushFrame) NewNotice() (Notice, error) {
+	capnp.Struct(s).SetUint16(0, 2)
+	ss, err := NewNotice(capnp.Struct(s).Segment())
+	if err != nil {
+		return Notice{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
 
 // PushFrame_List is a list of PushFrame.
 type PushFrame_List = capnp.StructList[PushFrame]
@@ -351,6 +393,143 @@ func (f PushFrame_Future) Struct() (PushFrame, error) {
 func (p PushFrame_Future) Open() PushOpen_Future {
 	return PushOpen_Future{Future: p.Future.Field(0, nil)}
 }
+func (p PushFrame_Future) Notice() Notice_Future {
+	return Notice_Future{Future: p.Future.Field(0, nil)}
+}
+
+type Notice capnp.Struct
+type Notice_poolLow Notice
+type Notice_Which uint16
+
+const (
+	Notice_Which_unknown Notice_Which = 0
+	Notice_Which_poolLow Notice_Which = 1
+)
+
+func (w Notice_Which) String() string {
+	const s = "unknownpoolLow"
+	switch w {
+	case Notice_Which_unknown:
+		return s[0:7]
+	case Notice_Which_poolLow:
+		return s[7:14]
+
+	}
+	return "Notice_Which(" + strconv.FormatUint(uint64(w), 10) + ")"
+}
+
+// Notice_TypeID is the unique identifier for the type Notice.
+const Notice_TypeID = 0x984cf578f7a2d377
+
+func NewNotice(s *capnp.Segment) (Notice, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Notice(st), err
+}
+
+func NewRootNotice(s *capnp.Segment) (Notice, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Notice(st), err
+}
+
+func ReadRootNotice(msg *capnp.Message) (Notice, error) {
+	root, err := msg.Root()
+	return Notice(root.Struct()), err
+}
+
+func (s Notice) String() string {
+	str, _ := text.Marshal(0x984cf578f7a2d377, capnp.Struct(s))
+	return str
+}
+
+func (s Notice) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Notice) DecodeFromPtr(p capnp.Ptr) Notice {
+	return Notice(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Notice) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+
+func (s Notice) Which() Notice_Which {
+	return Notice_Which(capnp.Struct(s).Uint16(0))
+}
+func (s Notice) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Notice) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Notice) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Notice) SetUnknown() {
+	capnp.Struct(s).SetUint16(0, 0)
+
+}
+
+func (s Notice) PoolLow() Notice_poolLow { return Notice_poolLow(s) }
+
+func (s Notice) SetPoolLow() {
+	capnp.Struct(s).SetUint16(0, 1)
+}
+
+func (s Notice_poolLow) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Notice_poolLow) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Notice_poolLow) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Notice_poolLow) Available() uint32 {
+	return capnp.Struct(s).Uint32(4)
+}
+
+func (s Notice_poolLow) SetAvailable(v uint32) {
+	capnp.Struct(s).SetUint32(4, v)
+}
+
+func (s Notice_poolLow) LastResortUsed() bool {
+	return capnp.Struct(s).Bit(16)
+}
+
+func (s Notice_poolLow) SetLastResortUsed(v bool) {
+	capnp.Struct(s).SetBit(16, v)
+}
+
+// Notice_List is a list of Notice.
+type Notice_List = capnp.StructList[Notice]
+
+// NewNotice creates a new list of Notice.
+func NewNotice_List(s *capnp.Segment, sz int32) (Notice_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Notice](l), err
+}
+
+// Notice_Future is a wrapper for a Notice promised by a client call.
+type Notice_Future struct{ *capnp.Future }
+
+func (f Notice_Future) Struct() (Notice, error) {
+	p, err := f.Future.Ptr()
+	return Notice(p.Struct()), err
+}
+func (p Notice_Future) PoolLow() Notice_poolLow_Future { return Notice_poolLow_Future{p.Future} }
+
+// Notice_poolLow_Future is a wrapper for a Notice_poolLow promised by a client call.
+type Notice_poolLow_Future struct{ *capnp.Future }
+
+func (f Notice_poolLow_Future) Struct() (Notice_poolLow, error) {
+	p, err := f.Future.Ptr()
+	return Notice_poolLow(p.Struct()), err
+}
 
 type PushOpen capnp.Struct
 
@@ -358,12 +537,12 @@ type PushOpen capnp.Struct
 const PushOpen_TypeID = 0xdddc490f6f5d0e3f
 
 func NewPushOpen(s *capnp.Segment) (PushOpen, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
 	return PushOpen(st), err
 }
 
 func NewRootPushOpen(s *capnp.Segment) (PushOpen, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
 	return PushOpen(st), err
 }
 
@@ -436,12 +615,20 @@ func (s PushOpen) SetWindowBytes(v uint32) {
 	capnp.Struct(s).SetUint32(12, v)
 }
 
+func (s PushOpen) Shared() bool {
+	return capnp.Struct(s).Bit(128)
+}
+
+func (s PushOpen) SetShared(v bool) {
+	capnp.Struct(s).SetBit(128, v)
+}
+
 // PushOpen_List is a list of PushOpen.
 type PushOpen_List = capnp.StructList[PushOpen]
 
 // NewPushOpen creates a new list of PushOpen.
 func NewPushOpen_List(s *capnp.Segment, sz int32) (PushOpen_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1}, sz)
 	return capnp.StructList[PushOpen](l), err
 }
 

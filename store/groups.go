@@ -97,6 +97,9 @@ type Groups interface {
 	// Group describes a group. Errors: ErrNotFound, ErrCorrupt, ErrClosed.
 	Group(ctx context.Context, id string) (Group, error)
 
+	// Member describes one member of a group. Errors: ErrNotFound, ErrNotMember, ErrInvalid, ErrCorrupt, ErrClosed.
+	Member(ctx context.Context, id string, who Identity) (Member, error)
+
 	// Members lists a group's members in byte order, from the first at or above from, at most max. Errors: ErrNotFound, ErrInvalid, ErrClosed.
 	Members(ctx context.Context, id string, from Identity, max int) (members []Member, more bool, err error)
 }

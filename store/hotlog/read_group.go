@@ -216,6 +216,44 @@ func (s *Store) describe(o *object) (g store.Group, err error) {
 	return store.Group{ID: is.id, Founder: is.founder, Epoch: is.epoch, Members: is.members, Info: info[8:]}, nil
 }
 
+// Member implements store.Groups.
+func (s *Store) Member(ctx context.Context, id string, who store.Identity) (store.Member, error) {
+	if err := store.CheckGroupID(id); err != nil {
+		return store.Member{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return store.Member{}, err
+	}
+	if !s.use() {
+		return store.Member{}, store.ErrClosed
+	}
+	defer s.life.RUnlock()
+	o, err := s.pinGroup(id)
+	if err != nil {
+		return store.Member{}, err
+	}
+	defer o.unpin()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g, durable := o.group, s.durable.Load()
+	if g == nil || g.batch > durable {
+		return store.Member{}, fmt.Errorf("%w: no such group", store.ErrNotFound)
+	}
+	m := g.readers[who]
+	if m == nil {
+		return store.Member{}, store.ErrNotMember
+	}
+	v := m.seen(durable)
+	if v == nil || v.until != 0 {
+		return store.Member{}, store.ErrNotMember
+	}
+	return g.describeMember(who, v), nil
+}
+
+func (g *group) describeMember(id store.Identity, v *view) store.Member {
+	return store.Member{Identity: id, Joined: v.joined, Acknowledged: max(v.acked, g.log.acked, v.joined)}
+}
+
 // Members implements store.Groups.
 func (s *Store) Members(ctx context.Context, id string, from store.Identity, max int) ([]store.Member, bool, error) {
 	if err := store.CheckGroupID(id); err != nil {
@@ -257,7 +295,7 @@ func (o *object) membersFrom(from *store.Identity, durable uint64) (members []st
 			continue
 		}
 		if v := m.seen(durable); v != nil && v.until == 0 {
-			members = append(members, store.Member{Identity: id, Joined: v.joined, Acknowledged: max(v.acked, g.log.acked, v.joined)})
+			members = append(members, g.describeMember(id, v))
 		}
 	}
 	return members, true

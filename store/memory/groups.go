@@ -217,6 +217,26 @@ func (s *Store) Group(ctx context.Context, id string) (store.Group, error) {
 	return store.Group{ID: id, Founder: g.founder, Epoch: g.epoch, Members: g.members(), First: g.log.acked, Last: g.log.last, Info: slices.Clone(g.info)}, nil
 }
 
+// Member implements store.Groups.
+func (s *Store) Member(ctx context.Context, id string, who store.Identity) (store.Member, error) {
+	if err := store.CheckGroupID(id); err != nil {
+		return store.Member{}, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return store.Member{}, err
+	}
+	defer s.mu.Unlock()
+	g := s.groups[id]
+	switch {
+	case g == nil:
+		return store.Member{}, fmt.Errorf("%w: no such group", store.ErrNotFound)
+	case !g.isMember(who):
+		return store.Member{}, store.ErrNotMember
+	}
+	v := s.sharedView(store.QueueID{Owner: who, Group: id, Shared: true})
+	return store.Member{Identity: who, Joined: g.readers[who].joined, Acknowledged: v.acked}, nil
+}
+
 // Members implements store.Groups.
 func (s *Store) Members(ctx context.Context, id string, from store.Identity, max int) ([]store.Member, bool, error) {
 	if err := store.CheckGroupID(id); err != nil {

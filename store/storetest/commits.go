@@ -243,6 +243,7 @@ func testGroupArguments(t *testing.T, e *engine) {
 		"large info":         {e.CreateGroup(ctx, store.NewGroup{ID: "c", Founder: owner(2), Info: make([]byte, store.MaxInfo+1)}), store.ErrTooLarge},
 		"group of none":      {second(e.Group(ctx, "none")), store.ErrNotFound},
 		"group of long":      {second(e.Group(ctx, long)), store.ErrInvalid},
+		"member of none":     {second(e.Member(ctx, "none", owner(0))), store.ErrNotFound},
 		"members none":       {third(e.Members(ctx, "none", owner(0), 1)), store.ErrNotFound},
 		"members at most 0":  {third(e.Members(ctx, "a", owner(0), 0)), store.ErrInvalid},
 		"a message to a log": {second(e.Enqueue(ctx, []store.Message{message(shared(1, "a"), 1)})), store.ErrInvalid},

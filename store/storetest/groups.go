@@ -86,6 +86,14 @@ func (e *engine) members(id string) []store.Member {
 	if err != nil || more {
 		e.Fatalf("members of %q: %v, %v", id, more, err)
 	}
+	for _, want := range members {
+		if m, err := e.Member(context.Background(), id, want.Identity); err != nil || m != want {
+			e.Fatalf("member of %q: %+v, %v; want %+v", id, m, err, want)
+		}
+	}
+	if _, err := e.Member(context.Background(), id, owner(12345)); !errors.Is(err, store.ErrNotMember) {
+		e.Fatalf("no member of %q: %v", id, err)
+	}
 	return members
 }
 

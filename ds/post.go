@@ -1,0 +1,142 @@
+package ds
+
+import (
+	"context"
+	"time"
+
+	"capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store"
+)
+
+// expiry is the time that a caller gives in milliseconds, 0 for none.
+func expiry(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// blobIDs reads the hashes of the blobs that a message holds on to.
+func blobIDs(list capnp.DataList, err error) ([]store.BlobID, error) {
+	if err != nil {
+		return nil, malformed(err)
+	}
+	if list.Len() == 0 {
+		return nil, nil
+	}
+	if list.Len() > store.MaxBlobs {
+		return nil, invalid("%d blobs, at most %d allowed", list.Len(), store.MaxBlobs)
+	}
+	ids := make([]store.BlobID, list.Len())
+	for i := range ids {
+		hash, err := list.At(i)
+		if err != nil {
+			return nil, malformed(err)
+		}
+		if len(hash) != len(ids[i]) {
+			return nil, invalid("blob's hash of %d bytes, want %d", len(hash), len(ids[i]))
+		}
+		ids[i] = store.BlobID(hash)
+	}
+	return ids, nil
+}
+
+// Post stores messages of groups, each once for all members.
+func (c *server) Post(ctx context.Context, call schemas.DeliveryService_post) error {
+	if err := c.change(ctx, post); err != nil {
+		return err
+	}
+	list, err := call.Args().Posts()
+	if err != nil {
+		return malformed(err)
+	}
+	posts, err := c.readPosts(list)
+	if err != nil {
+		return err
+	}
+	job := c.posts.add(posts)
+	call.Go()
+	results, err := c.posts.wait(ctx, job)
+	if err != nil {
+		return c.s.groupFailure(err)
+	}
+	answer, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	out, err := answer.NewResults(int32(len(results)))
+	if err != nil {
+		return err
+	}
+	for i, r := range results {
+		if err := c.s.setPostResult(ctx, out.At(i), posts[i].Group, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) setPostResult(ctx context.Context, out schemas.PostResult, group string, r store.Result) error {
+	out.SetStatus(statuses[r.Status])
+	out.SetSeq(r.Seq)
+	if r.Status != store.WrongEpoch {
+		return nil
+	}
+	g, err := s.store.Group(ctx, group)
+	if err != nil {
+		return s.groupFailure(err)
+	}
+	out.SetEpoch(g.Epoch)
+	return nil
+}
+
+func (c *server) readPosts(list schemas.Post_List) ([]store.Post, error) {
+	if n := list.Len(); n < 1 || n > c.s.limits.MaxBatch {
+		return nil, invalid("%d posts, want 1 to %d", n, c.s.limits.MaxBatch)
+	}
+	posts := make([]store.Post, list.Len())
+	stored := 0
+	for i := range posts {
+		if err := c.readPost(&posts[i], list.At(i)); err != nil {
+			return nil, err
+		}
+		if stored += len(posts[i].Payload); stored > c.s.limits.MaxStoredBytes {
+			return nil, quicrpc.Errorf(quicrpc.CodeTooLarge, "more than %d bytes to store", c.s.limits.MaxStoredBytes)
+		}
+	}
+	return posts, nil
+}
+
+// readPost checks what a call says of a message against what the message itself says in the clear.
+func (c *server) readPost(p *store.Post, at schemas.Post) (err error) {
+	p.Sender = c.owner
+	if p.Group, err = groupID(at.GroupId()); err != nil {
+		return err
+	}
+	if p.ID, err = messageID(at.Id()); err != nil {
+		return err
+	}
+	if p.Payload, err = at.Payload(); err != nil {
+		return malformed(err)
+	}
+	if err := c.s.checkPayload(p.Payload); err != nil {
+		return err
+	}
+	h, err := readHeader(p.Payload)
+	switch {
+	case err != nil:
+		return malformed(err)
+	case string(h.group) != p.Group:
+		return invalid("the message is not of this group")
+	case h.content == proposal && !h.newcomer:
+		p.Current = true
+	case h.content != application || h.format != privateMessage: // RFC 9420 section 6: application data is always encrypted
+		return invalid("the message is neither application data nor a member's proposal")
+	}
+	p.Epoch, p.Expires = h.epoch, expiry(at.Expires())
+	p.Blobs, err = blobIDs(at.Blobs())
+	return err
+}
