@@ -129,11 +129,12 @@ func (s *Service) setCommitResult(ctx context.Context, out schemas.CommitResult,
 	}
 	out.SetStatus(commitStatuses[r.Status])
 	out.SetSeq(r.Seq)
-	if lost != nil {
+	out.SetEpoch(g.Epoch)
+	if lost != nil { // as it was when that was decided; others may have won since
 		out.SetStatus(schemas.CommitStatus_wrongEpoch)
 		out.SetSeq(g.Last)
+		out.SetEpoch(lost.Current)
 	}
-	out.SetEpoch(g.Epoch)
 	return nil
 }
 

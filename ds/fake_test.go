@@ -289,9 +289,10 @@ type fixture struct {
 	store store.Store
 }
 
-func start(l Limits) *fixture {
-	m := memory.New(memory.Options{})
-	return &fixture{New(Config{Store: m, Limits: l}), m}
+func start(l Limits) *fixture { return startOn(memory.New(memory.Options{}), l) }
+
+func startOn(st store.Store, l Limits) *fixture {
+	return &fixture{New(Config{Store: st, Limits: l}), st}
 }
 
 // client returns the capability that c's peer has.

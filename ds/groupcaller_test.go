@@ -126,7 +126,27 @@ func (k *caller) mustCommit(c change, seq uint64) {
 // reads are the numbers that the caller finds in a group's order, from its beginning.
 func (k *caller) reads(group string) (seqs []uint64) {
 	k.t.Helper()
-	f, release := k.ds.FetchAfter(context.Background(), func(p schemas.DeliveryService_fetchAfter_Params) error {
+	k.eachRead(group, func(e schemas.Envelope) { seqs = append(seqs, e.Seq()) })
+	return seqs
+}
+
+// readIDs are the last bytes of the ids of all but the first message of a group.
+func (k *caller) readIDs(group string) (ids string) {
+	k.t.Helper()
+	k.eachRead(group, func(e schemas.Envelope) {
+		id, err := e.Id()
+		if err != nil || len(id) != 16 {
+			k.t.Errorf("id %x, %v", id, err)
+		} else if e.Seq() > 1 {
+			ids += string(id[15:])
+		}
+	})
+	return ids
+}
+
+func (k *caller) eachRead(group string, f func(schemas.Envelope)) {
+	k.t.Helper()
+	future, release := k.ds.FetchAfter(context.Background(), func(p schemas.DeliveryService_fetchAfter_Params) error {
 		c, err := p.NewCursor()
 		if err != nil {
 			return err
@@ -135,7 +155,7 @@ func (k *caller) reads(group string) (seqs []uint64) {
 		return c.SetGroupId([]byte(group))
 	})
 	defer release()
-	r, err := f.Struct()
+	r, err := future.Struct()
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -144,9 +164,8 @@ func (k *caller) reads(group string) (seqs []uint64) {
 		k.t.Fatal(err)
 	}
 	for i := range list.Len() {
-		seqs = append(seqs, list.At(i).Seq())
+		f(list.At(i))
 	}
-	return seqs
 }
 
 func (k *caller) members(group string, from []byte, max uint32) (all []byte, more bool, err error) {

@@ -15,7 +15,12 @@ import (
 // startInProcess runs a daemon in the test's own process, so that its counters can be read.
 func startInProcess(t *testing.T) *daemon.Daemon {
 	t.Helper()
-	d, err := daemon.Start(daemon.Config{Listen: "127.0.0.1:0", DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	return startInProcessAt(t, t.TempDir())
+}
+
+func startInProcessAt(t *testing.T, dir string) *daemon.Daemon {
+	t.Helper()
+	d, err := daemon.Start(daemon.Config{Listen: "127.0.0.1:0", DataDir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
