@@ -151,7 +151,7 @@ func (d *Daemon) Bootstrap(c *quicrpc.ServerConn, t quicrpc.StreamType) (capnp.C
 	case quicrpc.StreamAS:
 		return d.as.Client(c), nil
 	case quicrpc.StreamDS:
-		return d.ds.Client(c), nil
+		return d.ds.Client(c, func(ctx context.Context) (ds.PushStream, error) { return c.OpenPush(ctx) }), nil
 	default:
 		return capnp.Client{}, fmt.Errorf("no service on stream type %d", t)
 	}

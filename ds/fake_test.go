@@ -58,12 +58,8 @@ func (c *conn) WaitHandshake(ctx context.Context) error {
 	}
 }
 
-func (c *conn) OpenPush(context.Context) (*quicrpc.PushStream, error) {
-	return nil, errors.New("the fake opens streams of its own")
-}
-
 // push opens a stream whose network takes four frames before it holds the writer up.
-func (c *conn) push(ctx context.Context) (pushStream, error) {
+func (c *conn) push(ctx context.Context) (PushStream, error) {
 	if err := errors.Join(ctx.Err(), c.ctx.Err()); err != nil {
 		return nil, err
 	}
@@ -297,7 +293,7 @@ func startOn(st store.Store, l Limits) *fixture {
 
 // client returns the capability that c's peer has.
 func (f *fixture) client(c *conn) schemas.DeliveryService {
-	return schemas.DeliveryService(f.Service.client(c, c.push))
+	return schemas.DeliveryService(f.Service.Client(c, c.push))
 }
 
 // listen calls listen for c.

@@ -17,7 +17,7 @@ type listener struct {
 	s       *Service
 	session Session
 	owner   store.Identity
-	open    opener
+	open    Opener
 	window  window
 	watcher store.Watcher
 	acks    acks
@@ -71,7 +71,7 @@ const (
 )
 
 // newListener subscribes to the owner's hints; run or discard must follow.
-func newListener(s *Service, session Session, owner store.Identity, open opener, w window) (*listener, error) {
+func newListener(s *Service, session Session, owner store.Identity, open Opener, w window) (*listener, error) {
 	watcher, err := s.store.Watch(owner)
 	if err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func (l *listener) nudge() {
 const starveAfter = 100 * time.Millisecond
 
 // openStream opens a stream. A client may allow fewer than MaxStreams: then who is idle closes its own.
-func (l *listener) openStream() (pushStream, error) {
+func (l *listener) openStream() (PushStream, error) {
 	opened, starved := false, false
 	timer := time.AfterFunc(starveAfter, func() {
 		l.mu.Lock()

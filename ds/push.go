@@ -35,7 +35,7 @@ type push struct {
 	l      *listener
 	q      *queue
 	id     store.QueueID
-	stream pushStream
+	stream PushStream
 	next   uint64 // everything below was sent, or needs no sending
 	large  bool   // the last frame was
 

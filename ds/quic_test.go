@@ -31,7 +31,7 @@ func (h handler) Bootstrap(c *quicrpc.ServerConn, t quicrpc.StreamType) (capnp.C
 	if t != quicrpc.StreamDS {
 		return capnp.Client{}, fmt.Errorf("no service on stream type %d", t)
 	}
-	return h.s.Client(c), nil
+	return h.s.Client(c, func(ctx context.Context) (ds.PushStream, error) { return c.OpenPush(ctx) }), nil
 }
 
 func (h handler) Closed(c *quicrpc.ServerConn) { h.s.Closed(c) }

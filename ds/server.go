@@ -18,7 +18,7 @@ type server struct {
 	s       *Service
 	session Session
 	owner   store.Identity
-	open    opener
+	open    Opener
 	sender  *sender[store.Message]
 	posts   *sender[store.Post]
 

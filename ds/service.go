@@ -22,12 +22,10 @@ type Session interface {
 	Context() context.Context
 	// WaitHandshake waits until the calls cannot be a replay of 0-RTT data.
 	WaitHandshake(ctx context.Context) error
-	// OpenPush opens a PUSH stream to the caller.
-	OpenPush(ctx context.Context) (*quicrpc.PushStream, error)
 }
 
-// pushStream is what a listener needs of a *quicrpc.PushStream.
-type pushStream interface {
+// PushStream is one PUSH stream to a caller; *quicrpc.PushStream is one.
+type PushStream interface {
 	WriteMessage(*capnp.Message) error
 	ReadMessage() (*capnp.Message, error)
 	SetUrgency(int)
@@ -35,8 +33,8 @@ type pushStream interface {
 	Close() error
 }
 
-// opener opens PUSH streams on one connection.
-type opener func(context.Context) (pushStream, error)
+// Opener opens PUSH streams on one connection.
+type Opener func(context.Context) (PushStream, error)
 
 // Config makes a Service.
 type Config struct {
@@ -86,12 +84,8 @@ func New(cfg Config) *Service {
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
-// Sessions are compared with ==.
-func (s *Service) Client(session Session) capnp.Client {
-	return s.client(session, func(ctx context.Context) (pushStream, error) { return session.OpenPush(ctx) })
-}
-
-func (s *Service) client(session Session, open opener) capnp.Client {
+// Sessions are compared with ==. open opens PUSH streams to the peer.
+func (s *Service) Client(session Session, open Opener) capnp.Client {
 	c := &server{s: s, session: session, owner: session.Peer(), open: open}
 	c.sender = &sender[store.Message]{put: s.store.Enqueue, size: func(m *store.Message) int { return len(m.Payload) }}
 	c.posts = &sender[store.Post]{put: s.store.Append, size: func(p *store.Post) int { return len(p.Payload) }}
