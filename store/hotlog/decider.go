@@ -88,14 +88,15 @@ type call struct {
 	done  chan error // of one
 }
 
-var callPool = sync.Pool{New: func() any { return &call{done: make(chan error, 1)} }}
-
 // do has the decider decide o, and waits until that is durable, or written, as o needs. If the context ends before o was looked at, it never is.
 func (s *Store) do(ctx context.Context, o op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := callPool.Get().(*call)
+	c, _ := s.calls.Get().(*call)
+	if c == nil {
+		c = &call{done: make(chan error, 1)}
+	}
 	c.op = o
 	c.state.Store(callWaits)
 	if err := s.submit(c); err != nil {
@@ -115,7 +116,7 @@ func (s *Store) do(ctx context.Context, o op) error {
 		}
 	}
 	c.op = nil
-	callPool.Put(c)
+	s.calls.Put(c)
 	return err
 }
 

@@ -49,6 +49,7 @@ type Store struct {
 	owners   locks // of what owners hold; taken after one of blobs
 
 	queue   callQueue
+	calls   sync.Pool // of calls; not shared with other stores, so that tests in virtual time can have one each
 	space   space
 	retirer *retirer
 	stopped chan struct{} // the decider has ended

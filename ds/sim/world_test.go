@@ -1,0 +1,155 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/ds"
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store/hotlog"
+)
+
+// gate is a mutex that virtual time passes by: nobody moves on while a goroutine waits for a sync.Mutex whose owner sleeps.
+type gate chan struct{}
+
+func (g gate) Lock()   { g <- struct{}{} }
+func (g gate) Unlock() { <-g }
+
+// world is one history.
+type world struct {
+	t    *testing.T
+	seed uint64
+	oracle
+	people []*person
+
+	chance sync.Mutex
+	r      *rand.Rand
+	calm   bool // nothing breaks any more
+
+	lock    gate // of what follows
+	fs      *vfs.MemFS
+	store   *hotlog.Store
+	service *ds.Service
+	links   map[*link]bool
+	crashes int
+	calls   *sync.WaitGroup // under way
+}
+
+// rand is a number below n.
+func (w *world) rand(n int) int {
+	w.chance.Lock()
+	defer w.chance.Unlock()
+	return w.r.IntN(n)
+}
+
+// odds says whether something of one chance in n happens; never when all is calm.
+func (w *world) odds(n int) bool {
+	w.chance.Lock()
+	defer w.chance.Unlock()
+	return !w.calm && w.r.IntN(n) == 0
+}
+
+// delay waits for a random time, below most.
+func (w *world) delay(most time.Duration) { time.Sleep(time.Duration(w.rand(int(most)))) }
+
+func (w *world) options() hotlog.Options {
+	return hotlog.Options{Dir: "store", FS: w.fs, SegmentBytes: 256 << 10, LogBytes: 512 << 10, Owners: 64, Logger: slog.New(slog.DiscardHandler)}
+}
+
+// start opens the store and the service.
+func (w *world) start() {
+	st, err := hotlog.Open(w.options())
+	if err != nil {
+		w.t.Fatalf("seed %d: open: %v", w.seed, err)
+	}
+	w.store, w.links, w.calls = st, make(map[*link]bool), new(sync.WaitGroup)
+	w.service = ds.New(ds.Config{Store: st, Limits: ds.Limits{Idle: 5 * time.Second}})
+}
+
+// crash is the end of the machine: of what was not synced any part is lost. All connections break in that moment; what is answered on them later, nobody hears.
+func (w *world) crash() {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for l := range w.links {
+		l.dead.Store(true)
+	}
+	percent := []int{0, 50, 100}[w.rand(3)]
+	left := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(w.seed, uint64(w.crashes)))})
+	w.stop()
+	w.fs = left
+	w.crashes++
+	w.start()
+}
+
+// stop ends the service and the store. w.lock is held.
+func (w *world) stop() {
+	for l := range w.links {
+		l.breakOff()
+		w.service.Closed(l)
+	}
+	w.service.Close()
+	w.calls.Wait()
+	if err := w.store.Close(); err != nil {
+		w.t.Errorf("seed %d: close: %v", w.seed, err)
+	}
+}
+
+// connect makes a connection.
+func (w *world) connect(peer quicrpc.Peer) (*link, schemas.DeliveryService) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	l := &link{w: w, peer: peer, pushes: make(chan *pipe, 64)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.calls = w.calls
+	w.links[l] = true
+	return l, schemas.DeliveryService(w.service.Client(l, l.open))
+}
+
+// disconnect ends one.
+func (w *world) disconnect(l *link) {
+	l.breakOff()
+	w.lock.Lock()
+	service := w.service
+	delete(w.links, l)
+	w.lock.Unlock()
+	service.Closed(l)
+}
+
+// run lets people do what they do for a while, and then all of them hear everything.
+func (w *world) run(people, groups int, length time.Duration) {
+	w.fs, w.lock = vfs.NewCrashableMem(), make(gate, 1)
+	w.start()
+	for i := range people {
+		w.people = append(w.people, newPerson(w, i))
+	}
+	for i := range groups {
+		w.people[i%people].founds(fmt.Sprintf("group number %03d", i))
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for _, p := range w.people {
+		all.Go(func() { p.live(ctx) })
+	}
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		w.delay(length / 4)
+		w.crash()
+	}
+	w.chance.Lock()
+	w.calm = true
+	w.chance.Unlock()
+	time.Sleep(10 * time.Minute) // virtual: all that is under way ends, all that is stored arrives
+	stop()
+	all.Wait()
+	w.lock.Lock()
+	w.stop()
+	w.lock.Unlock()
+	w.check(w)
+}
