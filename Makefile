@@ -5,6 +5,7 @@ BIN      ?= bin
 PREFIX   ?= /usr/local
 FUZZTIME ?= 20s
 STOREDIR ?=
+SEEDS    ?= 200
 SHARED   ?= $(wildcard ../shared)
 
 CAPNPC_GO_VERSION   = v3.1.0-alpha.2
@@ -12,7 +13,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop conformance fuzz crash bench bench-mls bench-store lint generate install clean
+.PHONY: all build test demo vectors interop conformance fuzz crash sim groups bench bench-mls bench-store lint generate install clean
 
 all: build
 
@@ -45,6 +46,15 @@ fuzz:
 crash:
 	QUICNPROTOCHAT_CRASHES=600 $(GO) test -count=1 -run Crash ./store/...
 	QUICNPROTOCHAT_CRASH_ROUNDS=50 $(GO) test -count=1 -v -run KilledUnderLoad ./integration
+
+# The delivery service in virtual time: SEEDS histories of broken connections and crashes.
+sim:
+	$(GO) test -count=1 ./ds/sim -seeds $(SEEDS)
+
+# 64 members who commit as fast as they can for a minute, and a group of 1,000 members, half of them away, that gets 10,000 messages.
+groups:
+	QUICNPROTOCHAT_RACE=60s $(GO) test -count=1 -v -run CommitRace ./integration
+	QUICNPROTOCHAT_MEMBERS=1000 QUICNPROTOCHAT_MESSAGES=10000 $(GO) test -count=1 -v -run LargeGroup ./integration
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
