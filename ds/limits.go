@@ -14,6 +14,9 @@ type Limits struct {
 	MaxRecipients  int // in one enqueueMany, over all its submissions
 	MaxStoredBytes int // payload times recipients of one enqueueMany, bytes
 
+	SenderMessages uint64 // of one sender that a queue, or a group's order, holds, about
+	SenderBytes    uint64 // of payload, likewise
+
 	Slot time.Duration // for which who lost the race for an epoch often goes first
 
 	// Of push.
@@ -47,6 +50,7 @@ const (
 func DefaultLimits() Limits {
 	return Limits{
 		MaxPayload: store.MaxPayload, MaxBatch: 1024, MaxRecipients: 1024, MaxStoredBytes: 64 << 20, Slot: 5 * time.Second,
+		SenderMessages: 25_000, SenderBytes: 64 << 20,
 		WindowMessages: 1024, MaxWindowMessages: 4096, WindowBytes: 4 << 20, MaxWindowBytes: 16 << 20,
 		MaxStreams: 64, Idle: 30 * time.Second, Turn: 2 * time.Second, AckDelay: 5 * time.Millisecond,
 		RetryMin: time.Second, RetryMax: time.Minute,
@@ -60,6 +64,8 @@ func (l Limits) withDefaults() Limits {
 	or(&l.MaxRecipients, d.MaxRecipients)
 	or(&l.MaxStoredBytes, d.MaxStoredBytes)
 	or(&l.Slot, d.Slot)
+	or(&l.SenderMessages, d.SenderMessages)
+	or(&l.SenderBytes, d.SenderBytes)
 	or(&l.WindowMessages, d.WindowMessages)
 	or(&l.MaxWindowMessages, d.MaxWindowMessages)
 	or(&l.WindowBytes, d.WindowBytes)

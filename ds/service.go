@@ -56,6 +56,7 @@ type Service struct {
 	listeners map[Session]*listener
 
 	slots    *slots
+	senders  *senders
 	inviting sync.Mutex // held while invitations are counted and made
 }
 
@@ -80,15 +81,16 @@ func New(cfg Config) *Service {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	limits := cfg.Limits.withDefaults()
-	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot)}
+	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot),
+		senders: newSenders(limits.SenderMessages, limits.SenderBytes)}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
 // Sessions are compared with ==. open opens PUSH streams to the peer.
 func (s *Service) Client(session Session, open Opener) capnp.Client {
 	c := &server{s: s, session: session, owner: session.Peer(), open: open}
-	c.sender = &sender[store.Message]{put: s.store.Enqueue, size: func(m *store.Message) int { return len(m.Payload) }}
-	c.posts = &sender[store.Post]{put: s.store.Append, size: func(p *store.Post) int { return len(p.Payload) }}
+	c.sender = &sender[store.Message]{put: s.enqueue(c.owner), size: func(m *store.Message) int { return len(m.Payload) }}
+	c.posts = &sender[store.Post]{put: s.post(c.owner), size: func(p *store.Post) int { return len(p.Payload) }}
 	return capnp.Client(schemas.DeliveryService_ServerToClient(c))
 }
 

@@ -1,0 +1,158 @@
+package ds
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+
+	"quicnprotochat/store"
+)
+
+// senders keep one sender from filling a queue, or a group's order, alone: each may have at most a part of what it holds. What a sender has put there is counted in memory, and
+// forgotten when there is little in the queue; after a restart counting begins anew. Safe for concurrent use.
+type senders struct {
+	messages, bytes uint64 // of one sender in a queue
+
+	mu    sync.Mutex
+	count map[sending]sent
+}
+
+// sending is a sender and where it sends; the queue of a group has no owner.
+type sending struct {
+	sender store.Identity
+	queue  store.QueueID
+}
+
+type sent struct{ messages, bytes uint64 }
+
+// maxSendings bounds what is counted: beyond it all is forgotten, which gives everybody their part anew.
+const maxSendings = 1 << 16
+
+func newSenders(messages, bytes uint64) *senders {
+	return &senders{messages: messages, bytes: bytes, count: make(map[sending]sent)}
+}
+
+// take counts a message of size bytes, unless the sender's part is used up. held says how much the queue holds; it is asked only then.
+func (s *senders) take(k sending, size int, held func() (sent, error)) (bool, error) {
+	if s.add(k, size) {
+		return true, nil
+	}
+	now, err := held()
+	if err != nil || now.messages > s.messages || now.bytes > s.bytes {
+		return false, err
+	}
+	s.mu.Lock()
+	delete(s.count, k) // most of it has been read
+	s.mu.Unlock()
+	return s.add(k, size), nil
+}
+
+func (s *senders) add(k sending, size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.count[k]
+	c.messages++
+	c.bytes += uint64(size)
+	if c.messages > s.messages || c.bytes > s.bytes && c.messages > 1 {
+		return false
+	}
+	if len(s.count) >= maxSendings {
+		clear(s.count)
+	}
+	s.count[k] = c
+	return true
+}
+
+// give takes back what take counted for a message that was not stored after all.
+func (s *senders) give(k sending, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.count[k]; ok && c.messages > 0 && c.bytes >= uint64(size) {
+		s.count[k] = sent{c.messages - 1, c.bytes - uint64(size)}
+	}
+}
+
+// enqueue stores what senders may send, and answers the rest with QuotaExceeded.
+func (s *Service) enqueue(from store.Identity) func(context.Context, []store.Message) ([]store.Result, error) {
+	return func(ctx context.Context, messages []store.Message) ([]store.Result, error) {
+		return limited(ctx, s, messages, s.store.Enqueue, func(m *store.Message) (sending, int) {
+			return sending{from, m.Queue}, len(m.Payload)
+		})
+	}
+}
+
+// post does the same for groups.
+func (s *Service) post(from store.Identity) func(context.Context, []store.Post) ([]store.Result, error) {
+	return func(ctx context.Context, posts []store.Post) ([]store.Result, error) {
+		return limited(ctx, s, posts, s.store.Append, func(p *store.Post) (sending, int) {
+			return sending{from, store.QueueID{Group: p.Group, Shared: true}}, len(p.Payload)
+		})
+	}
+}
+
+func limited[T any](ctx context.Context, s *Service, all []T, put func(context.Context, []T) ([]store.Result, error), of func(*T) (sending, int)) ([]store.Result, error) {
+	refused := make(map[int]bool)
+	for i := range all {
+		k, size := of(&all[i])
+		if k.queue.Owner == k.sender {
+			continue
+		}
+		ok, err := s.senders.take(k, size, func() (sent, error) { return s.held(ctx, k.queue) })
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			refused[i] = true
+		}
+	}
+	allowed := all
+	if len(refused) > 0 {
+		allowed = make([]T, 0, len(all)-len(refused))
+		for i := range all {
+			if !refused[i] {
+				allowed = append(allowed, all[i])
+			}
+		}
+	}
+	var results []store.Result
+	var err error
+	if len(allowed) > 0 {
+		results, err = put(ctx, allowed)
+	}
+	if err != nil {
+		return nil, err // some may be stored: they stay counted
+	}
+	out := make([]store.Result, len(all))
+	for i := range all {
+		if refused[i] {
+			out[i].Status = store.QuotaExceeded
+			continue
+		}
+		out[i], results = results[0], results[1:]
+		if k, size := of(&all[i]); out[i].Status != store.Stored {
+			s.senders.give(k, size)
+		}
+	}
+	return out, nil
+}
+
+// held is what a queue, or a group's order, holds. Bytes are those of a queue only.
+func (s *Service) held(ctx context.Context, q store.QueueID) (sent, error) {
+	if q.Shared {
+		g, err := s.store.Group(ctx, q.Group)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil // the store will say so of each post
+		}
+		return sent{messages: g.Last - g.First}, err
+	}
+	page, err := s.store.Read(ctx, q, math.MaxUint64, 1, 1)
+	if err != nil || page.Last == page.Acknowledged {
+		return sent{}, err
+	}
+	queues, _, err := s.store.Queues(ctx, q, 1)
+	if err != nil || len(queues) == 0 || queues[0].Group != q.Group {
+		return sent{messages: page.Last - page.Acknowledged}, err
+	}
+	return sent{queues[0].Messages, queues[0].Bytes}, nil
+}
