@@ -31,6 +31,7 @@ type view struct {
 	member bool
 	epoch  uint64
 	last   uint64 // seq; 0 if nothing was read since it became a member
+	fresh  bool   // something of its epoch, or later, was read
 	roster map[int]bool
 }
 
@@ -51,7 +52,7 @@ func key(n int) (id quicrpc.Peer) {
 
 // founds has the person make a group, of which it is a member for ever.
 func (p *person) founds(group string) {
-	p.groups[group] = &view{member: true, roster: map[int]bool{p.n: true}}
+	p.groups[group] = &view{member: true, fresh: true, roster: map[int]bool{p.n: true}}
 	p.w.founded(group, p.n)
 }
 

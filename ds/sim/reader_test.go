@@ -72,14 +72,27 @@ func (p *person) receive(queue string, seq uint64, b []byte) bool {
 	}
 	p.w.offered(p.n, group, seq)
 	v := p.groups[group]
-	if v == nil || v.last > 0 && seq > v.last+1 || !v.member && seq > v.last {
+	if v == nil || !v.member && seq > v.last {
 		return false // its Welcome comes
 	}
 	if seq <= v.last {
 		return true // once more
 	}
+	if !v.fresh {
+		// It was added, perhaps after it had been removed and before it read that. What is older than its Welcome may still be on its way; what is newer than that
+		// is of a Welcome that is.
+		if m.Epoch > v.epoch {
+			return false
+		}
+		v.fresh = m.Epoch == v.epoch
+	} else if seq > v.last+1 {
+		return false // it was removed, and added anew
+	}
 	p.w.received(p.n, group, seq, &m)
 	v.last = seq
+	if !v.fresh {
+		return true
+	}
 	if !m.Commit {
 		if m.Epoch > v.epoch {
 			p.w.t.Errorf("seed %d: person %d: message %d of %q is of epoch %d, the group is in %d", p.w.seed, p.n, seq, group, m.Epoch, v.epoch)
