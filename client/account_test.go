@@ -9,6 +9,9 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"pgregory.net/rapid"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/mls"
 )
 
 // TestExchangeWithCrashes: three members talk, with answers lost, envelopes delivered again, and each account's process dying (its
@@ -35,7 +38,7 @@ func TestExchangeWithCrashes(t *testing.T) {
 		for _, m := range members[1:] {
 			invite(t, f, members[0], g.ID, m)
 			f.deliver(t, m, 0)
-			if joined, err := m.Join(""); err != nil || len(joined) != 1 {
+			if joined, err := m.Join("", false); err != nil || len(joined) != 1 {
 				t.Fatalf("join: %v %v", joined, err)
 			}
 		}
@@ -121,7 +124,7 @@ func TestFullGroup(t *testing.T) {
 	}
 	invite(t, f, alice, g.ID, bob)
 	f.deliver(t, bob, 0)
-	if _, err := bob.Join("g"); err != nil {
+	if _, err := bob.Join("g", false); err != nil {
 		t.Fatal(err)
 	}
 	f.full = true
@@ -175,7 +178,7 @@ func TestLosingCommit(t *testing.T) {
 		}
 		invite(t, f, alice, g.ID, bob)
 		f.deliver(t, bob, 0)
-		if _, err := bob.Join("g"); err != nil {
+		if _, err := bob.Join("g", false); err != nil {
 			t.Fatal(err)
 		}
 		if err := bob.stage(g.ID, adding(t, carol)); err != nil {
@@ -200,9 +203,52 @@ func TestLosingCommit(t *testing.T) {
 		f.deliver(t, bob, 0)
 		invite(t, f, bob, g.ID, carol) // the next attempt stands on the new epoch
 		f.deliver(t, carol, 0)
-		if joined, err := carol.Join(""); err != nil || len(joined) != 1 || len(joined[0].Members) != 3 {
+		if joined, err := carol.Join("", false); err != nil || len(joined) != 1 || len(joined[0].Members) != 3 {
 			t.Fatalf("%v %v", joined, err)
 		}
+	}
+}
+
+// TestRejoin: one who was removed and added anew while away has never seen its removal: it is told, and joins when it says so.
+func TestRejoin(t *testing.T) {
+	f := newFakeServer()
+	alice, bob := newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
+	defer alice.Close()
+	defer bob.Close()
+	g, err := alice.CreateGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	invite(t, f, alice, g.ID, bob)
+	f.deliver(t, bob, 0)
+	if _, err := bob.Join("g", false); err != nil {
+		t.Fatal(err)
+	}
+	err = alice.stage(g.ID, func(m *mls.Group) (mls.CommitOptions, []certs.Identity, []certs.Identity, error) {
+		leaf, _ := findMember(m, bob.id)
+		return mls.CommitOptions{Proposals: []mls.Proposal{mls.Remove(leaf)}}, nil, []certs.Identity{bob.id}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.flush(t, alice, false)
+	invite(t, f, alice, g.ID, bob)
+	if err := alice.Send(g.ID, []byte("welcome back")); err != nil {
+		t.Fatal(err)
+	}
+	f.flush(t, alice, false)
+	f.deliverQueue(t, bob, Queue{}, f.inboxes[bob.id], 0)
+	for range 2 {
+		if joined, err := bob.Join("", false); !errors.Is(err, ErrRejoin) || len(joined) != 0 {
+			t.Fatalf("joined %v, %v", joined, err)
+		}
+	}
+	if joined, err := bob.Join("", true); err != nil || len(joined) != 1 || joined[0].Name != "g" {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	f.deliver(t, bob, 0)
+	if got := texts(t, bob); len(got) != 1 || got[0] != "welcome back" {
+		t.Fatalf("bob reads %q", got)
 	}
 }
 

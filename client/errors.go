@@ -26,6 +26,8 @@ var (
 	ErrNotMember = errors.New("not a member of the group")
 	// ErrGroupExists says that a group of that local name is there already.
 	ErrGroupExists = errors.New("there is a group of that name already")
+	// ErrRejoin says that there is an invitation to a group that this account is in.
+	ErrRejoin = errors.New("invited to a group that you are in")
 	// ErrRemoved says that this account was removed from the group: it can read what it has, and send nothing.
 	ErrRemoved = errors.New("you were removed from the group")
 	// ErrInvalid says that an argument cannot be used: empty text, a name that looks like an id.

@@ -21,8 +21,9 @@ func (a *Account) Invites() (n int, err error) {
 
 // Join accepts the Welcomes that have come and returns the groups joined. name, if not empty, is the local name of the first; the
 // others are called by the beginning of their id. The init key of a used KeyPackage is deleted with the step that uses it (requirement 22).
-// A Welcome that cannot be used is dropped, and its error joined to the result.
-func (a *Account) Join(name string) (joined []Group, failed error) {
+// A Welcome that cannot be used is dropped, and its error joined to the result. One to a group that this account is in, as far as it knows, is kept (ErrRejoin), and only
+// accepted with again: it may be that the account was removed and added anew while it was away, or that somebody who knows the group's id made another group of that id.
+func (a *Account) Join(name string, again bool) (joined []Group, failed error) {
 	if name != "" {
 		if err := checkName(name); err != nil {
 			return nil, err
@@ -30,10 +31,10 @@ func (a *Account) Join(name string) (joined []Group, failed error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for {
+	for after := []byte{}; ; {
 		var key, welcome []byte
 		err := a.state.view(func(tx *bolt.Tx) error {
-			k, v := tx.Bucket(bucketInvites).Cursor().First()
+			k, v := tx.Bucket(bucketInvites).Cursor().Seek(after)
 			key, welcome = append(key, k...), append(welcome, v...)
 			return nil
 		})
@@ -43,13 +44,16 @@ func (a *Account) Join(name string) (joined []Group, failed error) {
 		if len(key) == 0 {
 			return joined, failed
 		}
-		g, err := a.accept(key, welcome, name)
+		g, err := a.accept(key, welcome, name, again)
 		switch {
 		case err == nil:
 			joined = append(joined, g)
 			name = ""
 		case errors.Is(err, ErrGroupExists), errors.Is(err, ErrState):
 			return joined, err // the name is taken, or the disk is full: the invitation stays
+		case errors.Is(err, ErrRejoin):
+			failed = errors.Join(failed, err)
+			after = append(key, 0)
 		default:
 			failed = errors.Join(failed, fmt.Errorf("invitation: %w", err))
 			if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketInvites).Delete(key) }); err != nil {
@@ -60,7 +64,7 @@ func (a *Account) Join(name string) (joined []Group, failed error) {
 }
 
 // accept joins one group: the MLS state, its name, the used KeyPackage and the Welcome change in one transaction.
-func (a *Account) accept(key, welcome []byte, name string) (Group, error) {
+func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, error) {
 	var g *mls.Group
 	var rec groupRecord
 	err := a.state.update(func(tx *bolt.Tx) error {
@@ -76,8 +80,8 @@ func (a *Account) accept(key, welcome []byte, name string) (Group, error) {
 		var old groupRecord
 		if found, err := getJSON(tx.Bucket(bucketGroups), []byte(id), &old); err != nil {
 			return err
-		} else if found && !old.Removed {
-			return fmt.Errorf("%w: Welcome to a group that this account is in", ErrInvalid)
+		} else if found && !old.Removed && !again {
+			return fmt.Errorf("%w: %s", ErrRejoin, old.Name)
 		} else if found && name == "" {
 			name = old.Name
 		}
@@ -86,6 +90,9 @@ func (a *Account) accept(key, welcome []byte, name string) (Group, error) {
 		}
 		rec.Name = name
 		if err := putNewGroup(tx, id, name); err != nil {
+			return err
+		}
+		if err := dropPending(tx, id); err != nil {
 			return err
 		}
 		if tx.Bucket(bucketMLS).Bucket([]byte(id)) != nil {

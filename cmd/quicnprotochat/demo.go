@@ -192,7 +192,7 @@ func demoMeet(ctx context.Context, alice, bob *demoMember) (group client.Group, 
 		}); err != nil {
 			return err
 		}
-		joined, err := bob.account.Join("demo")
+		joined, err := bob.account.Join("demo", false)
 		if err == nil && (len(joined) != 1 || joined[0].ID != group.ID || joined[0].Epoch != group.Epoch+1) {
 			err = fmt.Errorf("joined %v", joined)
 		}

@@ -63,6 +63,8 @@ func exitCode(err error) int {
 		{errNothing, exitNothing},
 		{client.ErrStateExists, exitExists},
 		{client.ErrGroupExists, exitExists},
+		{client.ErrRejoin, exitExists},
+		{client.ErrRace, exitUnavailable},
 		{client.ErrState, exitState},
 		{client.ErrInvalid, exitUsage},
 		{context.DeadlineExceeded, exitUnreachable},

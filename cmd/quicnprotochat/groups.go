@@ -152,21 +152,23 @@ func (g *globals) withGroup(ctx context.Context, ref string, f func(ctx context.
 
 func newJoin(g *globals) *cobra.Command {
 	var name string
+	var again bool
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "join",
 		Short: "Accept the invitations that have come; prints the groups joined",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.withAccount(func(a *client.Account) error { return join(cmd.Context(), g, a, name, wait) })
+			return g.withAccount(func(a *client.Account) error { return join(cmd.Context(), g, a, name, again, wait) })
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "local `name` for the group")
+	cmd.Flags().BoolVar(&again, "again", false, "accept invitations to groups that you are in, too: you may have been removed and invited anew while away")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "if there is none, wait this `long` for one")
 	return cmd
 }
 
-func join(ctx context.Context, g *globals, a *client.Account, name string, wait time.Duration) error {
+func join(ctx context.Context, g *globals, a *client.Account, name string, again bool, wait time.Duration) error {
 	err := g.connected(ctx, a, func(ctx context.Context, s *client.Session) error {
 		_, err := a.Sync(ctx, s)
 		return err
@@ -181,7 +183,7 @@ func join(ctx context.Context, g *globals, a *client.Account, name string, wait 
 			return fmt.Errorf("%w: no invitation", err)
 		}
 	}
-	joined, err := a.Join(name)
+	joined, err := a.Join(name, again)
 	for _, group := range joined {
 		fmt.Printf("%s  members %d  %s\n", group.HexID(), len(group.Members), group.Name)
 	}

@@ -175,7 +175,8 @@ func recvFollow(ctx context.Context, g *globals, a *client.Account, accept bool,
 	hint()
 	ended := make(chan error, 1)
 	go func() { ended <- a.Follow(ctx, opts, hint, tellConnection) }()
-	told := 0 // invitations that the user knows of
+	told := 0          // invitations that the user knows of
+	toldAgain := false // that there is one to a group that the account is in
 	for {
 		select {
 		case err := <-ended:
@@ -185,7 +186,9 @@ func recvFollow(ctx context.Context, g *globals, a *client.Account, accept bool,
 			return err
 		case <-hints:
 			if accept {
-				if _, err := a.Join(""); err != nil {
+				_, err := a.Join("", false)
+				if again := errors.Is(err, client.ErrRejoin); err != nil && !(again && toldAgain) {
+					toldAgain = again
 					fmt.Fprintln(os.Stderr, "quicnprotochat:", oneLine(err))
 				}
 			} else {
