@@ -162,6 +162,9 @@ func (c *server) readCommit(at schemas.Commit) (m *store.Commit, external bool, 
 	case m.Epoch == 1<<64-1:
 		return nil, false, invalid("there is no epoch after %d", m.Epoch)
 	}
+	if at.Replaces() {
+		return nil, false, invalid("this server does not replace commits yet")
+	}
 	if m.Info, err = at.GroupInfo(); err != nil {
 		return nil, false, malformed(err)
 	}

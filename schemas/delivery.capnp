@@ -86,15 +86,15 @@ interface DeliveryService {
   reportCommit @16 (groupId :Data, seq :UInt64) -> (reports :UInt32, needed :UInt32);
   # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. Once the founder, or `needed` members (more than half of
   # the roster before that commit, without its sender), said so, a member may replace it: see Commit.replaces. Who reported what is
-  # recorded. Errors: notFound, invalidArgument.
+  # recorded. Errors: notFound, invalidArgument. To come: this server answers unimplemented.
 
   putBlob @17 (hash :Data, size :UInt64, offset :UInt64, data :Data) -> (have :UInt64, complete :Bool);
   # Adds a chunk to a blob of the caller's: content of size bytes (at most maxBlob) with SHA-256 hash, encrypted by the client. Chunks come in order;
   # data at another offset than have is ignored, so that an upload is resumed by asking with empty data. Complete blobs are checked. Errors:
-  # invalidArgument (hash wrong: the upload is dropped), quotaExceeded, tooLarge.
+  # invalidArgument (hash wrong: the upload is dropped), quotaExceeded, tooLarge. To come: this server answers unimplemented.
 
   getBlob @18 (hash :Data, offset :UInt64, max :UInt32) -> (data :Data, size :UInt64);
-  # Part of a complete blob, at most 256 KiB. Who knows the hash may read it. Errors: notFound, invalidArgument. No effect: may run in 0-RTT.
+  # Part of a complete blob, at most 256 KiB. Who knows the hash may read it. Errors: notFound, invalidArgument. No effect: may run in 0-RTT. To come: this server answers unimplemented.
 }
 
 struct Commit {
@@ -121,7 +121,7 @@ struct Commit {
   # MLSMessage with the GroupInfo of epoch + 1, or empty: then nobody joins by external commit in that epoch.
 
   replaces @8 :Bool;
-  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one.
+  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one. To come: this server refuses it as invalidArgument.
 }
 
 struct Welcome {
@@ -131,10 +131,12 @@ struct Welcome {
   # 1 or more identity keys of 32 bytes.
 
   payload @1 :Data;
+  # MLSMessage with the Welcome, at most maxPayload bytes.
 }
 
 struct CommitResult {
   status @0 :CommitStatus;
+  # What became of it.
 
   seq @1 :UInt64;
   # accepted, duplicate: the commit's place in the group's order. wrongEpoch: the highest place in it, so that the winner is at or below.
@@ -146,6 +148,7 @@ struct CommitResult {
   # slotTaken: when the slot ends at the latest, milliseconds since 1970.
 
   receipt @4 :Receipt;
+  # Of the commit, if it was asked for, and accepted or a duplicate.
 }
 
 enum CommitStatus {
@@ -210,7 +213,7 @@ struct GroupStatus {
 
 struct Receipt {
   # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all that it accepted in one step.
-  # docs/protocol.md tells how leaves are made and what is signed.
+  # To come: this server leaves it empty, and how leaves are made and what is signed will stand in docs/protocol.md.
 
   key @0 :Data;
   # Ed25519 public key of the service, 32 bytes.

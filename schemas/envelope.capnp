@@ -61,6 +61,7 @@ struct Notice {
       # The pool of single-use KeyPackages is below its low-water mark, or the last-resort package was handed out: publish new ones (AS poolStatus).
       available @1 :UInt32;
       lastResortUsed @2 :Bool;
+      # The last-resort package was handed out: others may know its init key, so rotate it.
     }
   }
 }

@@ -14,6 +14,7 @@ type filter struct{ layers []*layer }
 type layer struct {
 	blocks [][blockSize / 8]uint64
 	left   atomic.Int64 // ids until it is full
+	free   func()
 }
 
 const (
@@ -57,13 +58,22 @@ func (f *filter) grow(room int) int {
 			return room
 		}
 	}
-	l := &layer{blocks: make([][blockSize / 8]uint64, size/blockSize)}
+	l := new(layer)
+	l.blocks, l.free = allocate(size / blockSize)
 	l.left.Store(l.capacity())
 	f.layers = append(f.layers[:len(f.layers):len(f.layers)], l)
 	return room - size
 }
 
 func (l *layer) capacity() int64 { return int64(len(l.blocks)) * blockSize * 8 / bitsPerID }
+
+// close gives the memory back; nobody may use the filter any more.
+func (f *filter) close() {
+	for _, l := range f.layers {
+		l.free()
+	}
+	f.layers = nil
+}
 
 func (f *filter) bytes() (n int) {
 	for _, l := range f.layers {

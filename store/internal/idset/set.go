@@ -288,6 +288,7 @@ func (s *Set) Drop(oldest uint32) (int, error) {
 	for bucket, f := range s.filters {
 		if bucket < oldest {
 			s.room += f.bytes()
+			f.close()
 			delete(s.filters, bucket)
 		}
 	}
@@ -332,6 +333,9 @@ func (s *Set) Stats() Stats {
 
 // Close closes the files. Nothing else may be under way, or come after it.
 func (s *Set) Close() (err error) {
+	for _, f := range s.filters {
+		f.close()
+	}
 	for _, r := range append(s.runs, s.later...) {
 		err = errors.Join(err, r.f.Close())
 	}
