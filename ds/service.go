@@ -151,11 +151,13 @@ const (
 	invite
 	claimCommit
 	releaseCommit
+	reportCommit
 )
 
 var methods = [...]string{
 	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
 	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
+	"reportCommit",
 }
 
 // Calls counts the calls since New, by the method's name in the schema.

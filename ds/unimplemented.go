@@ -14,9 +14,6 @@ func (unimplemented) none() error {
 	return quicrpc.Errorf(quicrpc.CodeUnimplemented, "this server does not have the method yet")
 }
 
-func (u unimplemented) ReportCommit(context.Context, schemas.DeliveryService_reportCommit) error {
-	return u.none()
-}
 func (u unimplemented) PutBlob(context.Context, schemas.DeliveryService_putBlob) error {
 	return u.none()
 }

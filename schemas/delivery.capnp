@@ -84,9 +84,10 @@ interface DeliveryService {
   # Gives the caller's slot, or its place in the line, back. Harmless without one.
 
   reportCommit @16 (groupId :Data, seq :UInt64) -> (reports :UInt32, needed :UInt32);
-  # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. Once the founder, or `needed` members (more than half of
-  # the roster before that commit, without its sender), said so, a member may replace it: see Commit.replaces. Who reported what is
-  # recorded. Errors: notFound, invalidArgument. To come: this server answers unimplemented.
+  # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. For who was a member before it, even if it removed the
+  # caller. Once the founder, or `needed` members (more than half of the roster before that commit, without its sender, who does not count), said so, a
+  # member may replace it: see Commit.replaces. needed is 1 when the founder said so. Who reported what is recorded. Errors: notFound, invalidArgument (another seq, or the
+  # group has no commit), notAuthorized (the caller came with that commit).
 
   putBlob @17 (hash :Data, size :UInt64, offset :UInt64, data :Data) -> (have :UInt64, complete :Bool);
   # Adds a chunk to a blob of the caller's: content of size bytes (at most maxBlob) with SHA-256 hash, encrypted by the client. Chunks come in order;
@@ -121,7 +122,9 @@ struct Commit {
   # MLSMessage with the GroupInfo of epoch + 1, or empty: then nobody joins by external commit in that epoch.
 
   replaces @8 :Bool;
-  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one. To come: this server refuses it as invalidArgument.
+  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one: who
+  # was added by it reads up to this commit, who was removed by it reads on. The epoch stays. For who was a member before the commit that is replaced; not for newcomers. The call fails with
+  # notAuthorized while too few have reported.
 }
 
 struct Welcome {
