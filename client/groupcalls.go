@@ -18,6 +18,7 @@ type GroupCommit struct {
 	Welcome        []byte // for all of Added; may be empty
 	Added, Removed []certs.Identity
 	GroupInfo      []byte // of the next epoch; may be empty
+	Replaces       bool   // the commit that led to the current epoch, which was reported
 }
 
 // CommitOutcome is what became of a commit. Seq and Epoch are as in schemas.CommitResult.
@@ -86,6 +87,7 @@ func (s *Session) CommitGroup(ctx context.Context, c *GroupCommit) (out CommitOu
 
 func (c *GroupCommit) put(m schemas.Commit) error {
 	m.SetEpoch(c.Epoch)
+	m.SetReplaces(c.Replaces)
 	if err := m.SetGroupId([]byte(c.Group)); err != nil {
 		return err
 	}
