@@ -57,6 +57,7 @@ type Service struct {
 
 	slots    *slots
 	senders  *senders
+	bulk     *bulk
 	inviting sync.Mutex // held while invitations are counted and made
 }
 
@@ -82,7 +83,7 @@ func New(cfg Config) *Service {
 	}
 	limits := cfg.Limits.withDefaults()
 	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot),
-		senders: newSenders(limits.SenderMessages, limits.SenderBytes)}
+		senders: newSenders(limits.SenderMessages, limits.SenderBytes), bulk: newBulk()}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
@@ -151,11 +152,13 @@ const (
 	invite
 	claimCommit
 	releaseCommit
+	putBlob
+	getBlob
 )
 
 var methods = [...]string{
 	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
-	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
+	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit", "putBlob", "getBlob",
 }
 
 // Calls counts the calls since New, by the method's name in the schema.

@@ -17,9 +17,3 @@ func (unimplemented) none() error {
 func (u unimplemented) ReportCommit(context.Context, schemas.DeliveryService_reportCommit) error {
 	return u.none()
 }
-func (u unimplemented) PutBlob(context.Context, schemas.DeliveryService_putBlob) error {
-	return u.none()
-}
-func (u unimplemented) GetBlob(context.Context, schemas.DeliveryService_getBlob) error {
-	return u.none()
-}

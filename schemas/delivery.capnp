@@ -89,12 +89,14 @@ interface DeliveryService {
   # recorded. Errors: notFound, invalidArgument. To come: this server answers unimplemented.
 
   putBlob @17 (hash :Data, size :UInt64, offset :UInt64, data :Data) -> (have :UInt64, complete :Bool);
-  # Adds a chunk to a blob of the caller's: content of size bytes (at most maxBlob) with SHA-256 hash, encrypted by the client. Chunks come in order;
-  # data at another offset than have is ignored, so that an upload is resumed by asking with empty data. Complete blobs are checked. Errors:
-  # invalidArgument (hash wrong: the upload is dropped), quotaExceeded, tooLarge. To come: this server answers unimplemented.
+  # Adds a chunk to a blob of the caller's: content of size bytes (at most 100 MiB) with SHA-256 hash, encrypted by the client. A call carries one whole chunk: 256 KiB from a
+  # multiple of that on, the last one what is left. Chunks come in order; data at another offset than have is ignored, so that an upload is resumed by asking with empty data. With the last chunk
+  # the whole is checked. A chunk is durable when it returns; an upload that stops is dropped after 24 hours. Errors: invalidArgument (hash wrong: the upload is dropped; another size than was
+  # said before), quotaExceeded (the blobs of who sent the first chunk), tooLarge, rateLimited (more than 16 calls for blobs under way on a connection), unavailable (disk).
 
   getBlob @18 (hash :Data, offset :UInt64, max :UInt32) -> (data :Data, size :UInt64);
-  # Part of a complete blob, at most 256 KiB. Who knows the hash may read it. Errors: notFound, invalidArgument. No effect: may run in 0-RTT. To come: this server answers unimplemented.
+  # A complete blob from offset to the end of the chunk of 256 KiB that it is in, at most max bytes (0: all of that); size is the whole blob's. Who knows the hash may read
+  # it. Errors: notFound, invalidArgument (offset at or above size), rateLimited (as putBlob). No effect: may run in 0-RTT.
 }
 
 struct Commit {
