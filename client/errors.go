@@ -32,6 +32,8 @@ var (
 	ErrRemoved = errors.New("you were removed from the group")
 	// ErrInvalid says that an argument cannot be used: empty text, a name that looks like an id.
 	ErrInvalid = errors.New("invalid argument")
+	// ErrBlob says that a blob is not what its reference says, or that content to upload has changed.
+	ErrBlob = errors.New("not the blob that was referred to")
 	// ErrProtocol says that the server answered something that the protocol does not allow.
 	ErrProtocol = errors.New("server broke the protocol")
 
