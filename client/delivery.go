@@ -17,6 +17,7 @@ type Submission struct {
 	Group      string
 	Payload    []byte
 	Recipients []certs.Identity
+	Blobs      [][32]byte // hashes of blobs, uploaded before, that live as long as the message
 }
 
 // Outcome is what became of a submission for one recipient.
@@ -110,6 +111,9 @@ func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submiss
 			if err := rs.Set(j, r[:]); err != nil {
 				return err
 			}
+		}
+		if err := putBlobs(e.NewBlobs, sub.Blobs); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -31,6 +31,7 @@ type GroupPost struct {
 	Group   string
 	ID      MessageID
 	Payload []byte
+	Blobs   [][32]byte // as in Submission
 }
 
 // PostOutcome is what became of a post.
@@ -133,6 +134,22 @@ func putIdentities(make func(int32) (capnp.DataList, error), ids []certs.Identit
 	return nil
 }
 
+func putBlobs(make func(int32) (capnp.DataList, error), hashes [][32]byte) error {
+	if len(hashes) == 0 {
+		return nil
+	}
+	list, err := make(int32(len(hashes)))
+	if err != nil {
+		return err
+	}
+	for i := range hashes {
+		if err := list.Set(i, hashes[i][:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Post stores messages of groups, in order, each once for all members. What it reports as stored or duplicate is on the server's disk. Repeating a failed Post
 // with the same ids is safe.
 func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, error) {
@@ -154,6 +171,9 @@ func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, e
 				return err
 			}
 			if err := m.SetPayload(posts[i].Payload); err != nil {
+				return err
+			}
+			if err := putBlobs(m.NewBlobs, posts[i].Blobs); err != nil {
 				return err
 			}
 		}
