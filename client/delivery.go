@@ -57,11 +57,17 @@ type QueueStatus struct {
 // Submit stores submissions, in order, and returns for each the outcomes in the order of its recipients. What it reports as stored or
 // duplicate is on the server's disk. Repeating a failed Submit with the same ids is safe.
 func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, error) {
+	return s.submit(ctx, subs, nil)
+}
+
+// submit passes the receipt, and the outcomes that it is for, to check; nil: none is asked for.
+func (s *Session) submit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) ([][]Outcome, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f, release := ds.EnqueueMany(ctx, func(p schemas.DeliveryService_enqueueMany_Params) error {
+		p.SetReceipts(check != nil)
 		return putSubmissions(p, subs)
 	})
 	defer release()
@@ -84,7 +90,10 @@ func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, e
 			out[i][j] = Outcome{Status: list.At(j).Status(), Seq: list.At(j).Seq()}
 		}
 	}
-	return out, nil
+	if check == nil {
+		return out, nil
+	}
+	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
 }
 
 func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submission) error {

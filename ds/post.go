@@ -62,6 +62,11 @@ func (c *server) Post(ctx context.Context, call schemas.DeliveryService_post) er
 	if err != nil {
 		return err
 	}
+	if call.Args().Receipts() {
+		if err := c.s.receipt(ctx, c.postLeaves(ctx, posts, results), answer.NewReceipt); err != nil {
+			return err
+		}
+	}
 	out, err := answer.NewResults(int32(len(results)))
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"capnproto.org/go/capnp/v3"
 
 	"quicnprotochat/quicrpc"
+	"quicnprotochat/receipt"
 	"quicnprotochat/schemas"
 	"quicnprotochat/store"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	Store  store.Store
 	Logger *slog.Logger // default: discards
 	Limits Limits
+	// Receipts signs receipts; it is to end after the service. nil: calls get none.
+	Receipts *receipt.Signer
 }
 
 // Service is the delivery service. Safe for concurrent use.
@@ -58,6 +61,7 @@ type Service struct {
 	slots    *slots
 	senders  *senders
 	bulk     *bulk
+	receipts *receipt.Signer
 	inviting sync.Mutex // held while invitations are counted and made
 }
 
@@ -83,7 +87,7 @@ func New(cfg Config) *Service {
 	}
 	limits := cfg.Limits.withDefaults()
 	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot),
-		senders: newSenders(limits.SenderMessages, limits.SenderBytes), bulk: newBulk()}
+		senders: newSenders(limits.SenderMessages, limits.SenderBytes), bulk: newBulk(), receipts: cfg.Receipts}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.

@@ -75,10 +75,15 @@ func Verify(key ed25519.PublicKey, r *Receipt, leaves []Leaf) error {
 		if i > 0 && p.Index <= r.Leaves[i-1].Index {
 			return fmt.Errorf("%w: message %d is leaf %d, after leaf %d", ErrReceipt, i, p.Index, r.Leaves[i-1].Index)
 		}
-		root, ok := rootFrom(leaves[i].hash(), p.Index, r.Head.Size, p.Path)
-		if !ok || root != r.Head.Root {
+		if !r.Proves(i, &leaves[i]) {
 			return fmt.Errorf("%w: message %d is not leaf %d", ErrReceipt, i, p.Index)
 		}
 	}
 	return nil
+}
+
+// Proves says whether proof i is for this leaf, under the root as r gives it: Verify says whether that is signed.
+func (r *Receipt) Proves(i int, leaf *Leaf) bool {
+	root, ok := rootFrom(leaf.hash(), r.Leaves[i].Index, r.Head.Size, r.Leaves[i].Path)
+	return ok && root == r.Head.Root
 }
