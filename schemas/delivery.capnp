@@ -25,7 +25,7 @@ interface DeliveryService {
   # Stores 1 to maxBatch submissions, in order, with a result for each; all that is reported stored is on disk.
   # Errors: invalidArgument (empty, too many, a field of a wrong size), tooLarge (a payload, or payload bytes times recipients above 64 MiB in
   # all): then nothing is stored. unavailable (disk): part may be
-  # stored; repeating with the same ids is safe. receipts: answer with a receipt, too.
+  # stored; repeating with the same ids is safe. receipts: answer with a receipt, too; unavailable may then also mean that all is stored and no receipt was signed.
 
   fetchAfter @3 (cursor :Env.Cursor, maxMessages :UInt32, maxBytes :UInt32) -> (envelopes :List(Env.Envelope), more :Bool);
   # Messages of one queue of the caller above cursor.seq, ascending; 0 for either maximum: the server's own (256; 512 KiB), which is also
@@ -214,18 +214,24 @@ struct GroupStatus {
 }
 
 struct Receipt {
-  # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all that it accepted in one step.
-  # To come: this server leaves it empty, and how leaves are made and what is signed will stand in docs/protocol.md.
+  # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all for which a receipt was asked at one
+  # moment. docs/protocol.md says what a leaf is, and what is signed. Empty if it was not asked for, if nothing was stored, or if the server gives none.
 
   key @0 :Data;
   # Ed25519 public key of the service, 32 bytes.
 
   time @1 :Int64;
+  # Of the signature, by the service's clock, milliseconds since 1970.
+
   size @2 :UInt64;
   # Leaves of the tree.
 
   root @3 :Data;
+  # Of the tree, 32 bytes.
+
   signature @4 :Data;
+  # Ed25519, 64 bytes.
+
   leaves @5 :List(ReceiptLeaf);
   # One for each message of the call that was stored or is a duplicate, in order.
 }
