@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/receipt"
@@ -219,4 +221,45 @@ func TestReceiptAtEnd(t *testing.T) {
 	if _, err := answers(fut); !errors.Is(err, quicrpc.ErrUnavailable) {
 		t.Error(err)
 	}
+}
+
+// slowDisk is a store whose Enqueue returns to all callers at the same moment, as one write of the log does.
+type slowDisk struct {
+	store.Store
+	written chan struct{}
+}
+
+func (s *slowDisk) Enqueue(ctx context.Context, messages []store.Message) ([]store.Result, error) {
+	results, err := s.Store.Enqueue(ctx, messages)
+	<-s.written
+	return results, err
+}
+
+// TestReceiptsShare: the calls of many connections that one write answers share signatures.
+func TestReceiptsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		signer := receipt.NewSigner(ctx, receiptKey)
+		defer func() { cancel(); signer.Wait() }()
+		disk := &slowDisk{memory.New(memory.Options{}), make(chan struct{})}
+		f := &fixture{New(Config{Store: disk, Receipts: signer}), disk}
+		defer f.Close()
+		const callers = 64
+		var all sync.WaitGroup
+		for n := range callers {
+			k := f.caller(t, byte(n+1))
+			all.Go(func() {
+				if _, r := k.submitAsking(t, true, []byte("x"), n, 100); r == nil {
+					t.Error("no receipt")
+				}
+			})
+		}
+		synctest.Wait()
+		close(disk.written)
+		all.Wait()
+		if s := f.Stats(); s.ReceiptLeaves != callers || s.ReceiptSignatures > callers/2 {
+			t.Errorf("%d signatures for %d messages", s.ReceiptSignatures, s.ReceiptLeaves)
+		}
+		t.Logf("%d signatures for %d messages", f.Stats().ReceiptSignatures, callers)
+	})
 }

@@ -78,6 +78,8 @@ type Stats struct {
 	PushedFrames       uint64
 	Acks               uint64 // on PUSH streams
 	StreamsCut         uint64 // not in good order: slow or hostile readers, failures
+	ReceiptSignatures  uint64
+	ReceiptLeaves      uint64 // messages that a receipt was signed for
 }
 
 // New returns a service on cfg.Store, which stays the caller's.
@@ -130,10 +132,15 @@ func (s *Service) Stats() Stats {
 	s.mu.Lock()
 	listeners := len(s.listeners)
 	s.mu.Unlock()
+	var signed receipt.Stats
+	if s.receipts != nil {
+		signed = s.receipts.Stats()
+	}
 	c := &s.counts
 	return Stats{
 		Listeners: uint64(listeners), Streams: c.streams.Load(), StreamsOpened: c.opened.Load(), PushedMessages: c.messages.Load(),
 		PushedBytes: c.bytes.Load(), PushedFrames: c.frames.Load(), Acks: c.acks.Load(), StreamsCut: c.cut.Load(),
+		ReceiptSignatures: signed.Signatures, ReceiptLeaves: signed.Leaves,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,7 @@ func (s *Signer) run() {
 		case <-s.wake:
 		}
 		for s.ctx.Err() == nil {
+			runtime.Gosched() // those whom one write woke with the first come first
 			requests := s.take()
 			if len(requests) == 0 {
 				break
