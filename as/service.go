@@ -30,6 +30,7 @@ type Info struct {
 	MaxBatch      uint32 // submissions in one enqueueMany
 	MaxRecipients uint32 // in one enqueueMany
 	MaxCallBytes  uint32 // of a Cap'n Proto message
+	ReceiptKey    []byte // that receipts are signed with
 }
 
 // Limits of the service. Zero fields stand for the defaults.

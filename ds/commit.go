@@ -98,6 +98,11 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 	if err != nil {
 		return err
 	}
+	if call.Args().Receipts() && lost == nil {
+		if err := c.s.receipt(ctx, c.commitLeaves(ctx, m, result), out.NewReceipt); err != nil {
+			return err
+		}
+	}
 	return c.s.setCommitResult(ctx, out, m, result, lost)
 }
 

@@ -12,13 +12,14 @@ import (
 var allowed = map[string]string{
 	"as":          "mls quicrpc schemas store",
 	"certs":       "",
-	"client":      "certs mls quicrpc schemas",
+	"client":      "certs mls quicrpc receipt schemas",
 	"cmd":         "certs client daemon mls quicrpc store",
-	"daemon":      "as certs ds quicrpc store",
-	"ds":          "quicrpc schemas store",
+	"daemon":      "as certs ds quicrpc receipt store",
+	"ds":          "quicrpc receipt schemas store",
 	"integration": "",
 	"mls":         "",
 	"quicrpc":     "certs",
+	"receipt":     "",
 	"schemas":     "",
 	"store":       "",
 }
