@@ -169,3 +169,36 @@ func TestHostileGroups(t *testing.T) {
 }
 
 func third[A, B any](_ A, _ B, err error) error { return err }
+
+// TestIDsOfOthers: an id that somebody else used says that it is known, and changes nothing.
+func TestIDsOfOthers(t *testing.T) {
+	f := start(Limits{})
+	defer f.Close()
+	alice, mallory := f.caller(t, 1), f.caller(t, 9)
+	const g = testGroup
+	alice.want(alice.create(g, 0, nil), nil)
+	alice.mustCommit(change{group: g, id: 1, added: []byte{9}}, 1)
+	alice.mustPost(g, 2, 1, 2)
+	if _, err := alice.submit(submission{id: id16(3), payload: []byte("of alice"), to: [][]byte{key(2)}}); err != nil {
+		t.Fatal(err)
+	}
+	before := f.picture(t, []string{g}, 1, 2, 9)
+	r, err := mallory.submit(submission{id: id16(3), payload: []byte("of mallory"), to: [][]byte{key(2)}})
+	if err != nil || r[0][0] != (store.Result{Status: store.Duplicate, Seq: 1}) {
+		t.Errorf("an id of an inbox: %+v, %v", r, err)
+	}
+	status, seq, _, err := mallory.post(g, 2, mlsHeader(privateMessage, g, 1, application, 7))
+	if err != nil || status != schemas.EnqueueStatus_duplicate || seq != 2 {
+		t.Errorf("an id of a group: %v at %d, %v", status, seq, err)
+	}
+	out, err := mallory.commit(change{group: g, epoch: 1, id: 1})
+	if err != nil || out != (outcome{schemas.CommitStatus_duplicate, 1, 1}) {
+		t.Errorf("a commit's id: %+v, %v", out, err)
+	}
+	if after := f.picture(t, []string{g}, 1, 2, 9); after != before {
+		t.Errorf("changed from\n%s\nto\n%s", before, after)
+	}
+	if payloads, err := f.caller(t, 2).fetch(nil); err != nil || len(payloads) != 1 || string(payloads[0]) != "of alice" {
+		t.Errorf("the inbox: %q, %v", payloads, err)
+	}
+}

@@ -32,7 +32,7 @@ func TestSim(t *testing.T) {
 			for _, r := range w.groups {
 				n += len(r.got[r.founder])
 			}
-			t.Logf("seed %d: %d people, %d groups, %d crashes, %d messages", seed, people, len(w.groups), w.crashes, n)
+			t.Logf("seed %d: %d people, %d groups, %d crashes, %d of them in a sync, %d messages", seed, people, len(w.groups), w.crashes, w.atSync, n)
 		})
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,9 +40,15 @@ type world struct {
 	fs      *vfs.MemFS
 	store   *hotlog.Store
 	service *ds.Service
-	links   map[*link]bool
 	crashes int
+	atSync  int             // of these, in the middle of a sync
 	calls   *sync.WaitGroup // under way
+
+	machine sync.Mutex // of what follows; whoever has it does not sleep
+	links   map[*link]bool
+	points  *points
+	left    *vfs.MemFS    // what the crash of this life left on disk
+	struck  chan struct{} // closed by it
 }
 
 // rand is a number below n.
@@ -61,37 +69,62 @@ func (w *world) odds(n int) bool {
 func (w *world) delay(most time.Duration) { time.Sleep(time.Duration(w.rand(int(most)))) }
 
 func (w *world) options() hotlog.Options {
-	return hotlog.Options{Dir: "store", FS: w.fs, SegmentBytes: 256 << 10, LogBytes: 512 << 10, Owners: 64, Logger: slog.New(slog.DiscardHandler)}
+	return hotlog.Options{Dir: "store", FS: w.points, SegmentBytes: 256 << 10, LogBytes: 512 << 10, Owners: 64, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // start opens the store and the service.
 func (w *world) start() {
+	w.machine.Lock()
+	w.links, w.left, w.struck, w.points = make(map[*link]bool), nil, make(chan struct{}), &points{FS: w.fs, crash: w.strike}
+	w.machine.Unlock()
 	st, err := hotlog.Open(w.options())
 	if err != nil {
 		w.t.Fatalf("seed %d: open: %v", w.seed, err)
 	}
-	w.store, w.links, w.calls = st, make(map[*link]bool), new(sync.WaitGroup)
+	w.store, w.calls = st, new(sync.WaitGroup)
 	w.service = ds.New(ds.Config{Store: st, Limits: ds.Limits{Idle: 5 * time.Second}})
 }
 
-// crash is the end of the machine: of what was not synced any part is lost. All connections break in that moment; what is answered on them later, nobody hears.
-func (w *world) crash() {
-	w.lock.Lock()
-	defer w.lock.Unlock()
+// strike is the end of the machine: of what was not synced any part is lost. All connections break in that moment; what is answered on them later, nobody hears.
+func (w *world) strike() {
+	w.machine.Lock()
+	defer w.machine.Unlock()
+	if w.left != nil {
+		return
+	}
 	for l := range w.links {
 		l.dead.Store(true)
 	}
 	percent := []int{0, 50, 100}[w.rand(3)]
-	left := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(w.seed, uint64(w.crashes)))})
+	w.left = w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(w.seed, uint64(w.crashes)))})
+	close(w.struck)
+}
+
+// crash has the machine end in one of its next syncs, or when nothing is under way, and starts it again.
+func (w *world) crash() {
+	if w.rand(4) > 0 {
+		w.points.left.Store(1 + int64(w.rand(30)))
+		select {
+		case <-w.struck:
+			w.atSync++
+		case <-time.After(10 * time.Second):
+		}
+	}
+	w.strike()
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.stop()
-	w.fs = left
+	w.fs = w.left
 	w.crashes++
 	w.start()
 }
 
 // stop ends the service and the store. w.lock is held.
 func (w *world) stop() {
-	for l := range w.links {
+	w.machine.Lock()
+	links := slices.Collect(maps.Keys(w.links))
+	w.machine.Unlock()
+	for _, l := range links {
 		l.breakOff()
 		w.service.Closed(l)
 	}
@@ -109,7 +142,10 @@ func (w *world) connect(peer quicrpc.Peer) (*link, schemas.DeliveryService) {
 	l := &link{w: w, peer: peer, pushes: make(chan *pipe, 64)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.calls = w.calls
+	w.machine.Lock()
 	w.links[l] = true
+	l.dead.Store(w.left != nil)
+	w.machine.Unlock()
 	return l, schemas.DeliveryService(w.service.Client(l, l.open))
 }
 
@@ -118,7 +154,9 @@ func (w *world) disconnect(l *link) {
 	l.breakOff()
 	w.lock.Lock()
 	service := w.service
+	w.machine.Lock()
 	delete(w.links, l)
+	w.machine.Unlock()
 	w.lock.Unlock()
 	service.Closed(l)
 }
