@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 
 // process is a running quicnprotochatd.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	addr string
 
@@ -63,13 +63,13 @@ type process struct {
 }
 
 // startDaemon runs the real daemon on dir, and returns when it says that it listens. addr with port 0 takes a free one.
-func startDaemon(t *testing.T, dir, addr string) *process {
+func startDaemon(t testing.TB, dir, addr string) *process {
 	t.Helper()
 	return runDaemon(t, exec.Command(filepath.Join(bin, "quicnprotochatd"), "--listen", addr, "--data-dir", dir))
 }
 
 // runDaemon is startDaemon for a command line of the caller's.
-func runDaemon(t *testing.T, cmd *exec.Cmd) *process {
+func runDaemon(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, logDone: make(chan struct{}), backups: make(chan string, 10)}
 	stderr, err := p.cmd.StderrPipe()
@@ -162,7 +162,7 @@ func (p *process) peakMemory() int {
 }
 
 // dial connects as a fresh or a given identity.
-func dial(t *testing.T, addr string, as *person) *client.Session {
+func dial(t testing.TB, addr string, as *person) *client.Session {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -180,7 +180,7 @@ type person struct {
 	id  certs.Identity
 }
 
-func newPerson(t *testing.T) *person {
+func newPerson(t testing.TB) *person {
 	t.Helper()
 	key, err := certs.NewIdentityKey()
 	if err != nil {

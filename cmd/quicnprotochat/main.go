@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(newInit(g), newWhoami(g), newPing(g), newRegister(g), newRefresh(g), newFetchKey(g),
 		newCreateGroup(g), newGroups(g), newMembers(g), newInvite(g), newJoin(g), newRemove(g), newUpdate(g), newReport(g), newMend(g),
+		newUpload(g), newDownload(g),
 		newSend(g), newRecv(g), newDemoGroup(g))
 	return root
 }

@@ -19,9 +19,10 @@ import (
 // The file FORMAT names the layout of the directory, and holds what its names are hashed with. It is written before anything else, and read before
 // anything else is touched. Its one line is the prefix, the version, and the secret in hexadecimal, sealed if the store is encrypted: 16 or 56 bytes.
 const (
-	formatFile    = "FORMAT"
-	formatPrefix  = "quicnprotochat store "
-	formatVersion = 3 // 1 was another engine's; 2 had message ids in the tree, and is upgraded by Open
+	formatFile   = "FORMAT"
+	formatPrefix = "quicnprotochat store "
+	// 1 was another engine's; 2 had message ids in the tree; 3 knew of one last-resort KeyPackage an owner, and not what a group's last commit did. 2 and 3 are upgraded by Open.
+	formatVersion = 4
 	formatBefore  = 2
 )
 
@@ -33,7 +34,7 @@ type keys struct {
 	names *names
 	tree  *sealer
 	log   []byte
-	old   bool // the directory is of the version before
+	old   bool // the directory is of a version before
 }
 
 // upgrade has programs that do not know this version refuse the directory from now on. Its contents can stay as they are.
@@ -75,15 +76,16 @@ func openFormat(filesystem vfs.FS, dir string, key []byte) (k keys, err error) {
 	return k, k.readFormat(path, string(text))
 }
 
-// readFormat leaves in k.old whether the file is of the version before.
+// readFormat leaves in k.old whether the file is of a version before.
 func (k *keys) readFormat(path, text string) error {
 	line, ok := strings.CutPrefix(text, formatPrefix)
 	fields := strings.Fields(line)
 	if !ok || len(fields) == 0 {
 		return fmt.Errorf("%w: %s says %q", store.ErrVersion, path, text)
 	}
-	k.old = fields[0] == strconv.Itoa(formatBefore)
-	if fields[0] != strconv.Itoa(formatVersion) && !k.old || len(fields) != 2 {
+	version, err := strconv.Atoi(fields[0])
+	k.old = version < formatVersion
+	if err != nil || fields[0] != strconv.Itoa(version) || version < formatBefore || version > formatVersion || len(fields) != 2 {
 		return fmt.Errorf("%w: %s says %q, this program knows %d", store.ErrVersion, path, fields[0], formatVersion)
 	}
 	secret, err := hex.DecodeString(fields[1])
