@@ -24,15 +24,34 @@ interface AuthenticationService {
   # Errors: invalidArgument (not 32 bytes), rateLimited.
 
   uploadKeyPackages @2 (packages :List(Data)) -> (fingerprints :List(Data), available :UInt32);
-  # As uploadKeyPackage for 1 to 256 packages of the caller: all or none. available: usable packages in the pool afterwards.
+  # As uploadKeyPackage for 1 to 256 packages of the caller: all or none. available: usable packages in the pool afterwards, of all suites.
+  # A last-resort package takes the place of the one before of its cipher suite.
   # Errors: as uploadKeyPackage.
 
-  poolStatus @3 () -> (available :UInt32, lastResort :Bool, lowWater :UInt32);
+  poolStatus @3 () -> (available :UInt32, lastResort :Bool, lowWater :UInt32, suites :List(SuitePool));
   # The caller's own pool: usable single-use packages, whether a last-resort package stands behind them, and the number below which
-  # the owner should publish more. No effect: may run in 0-RTT.
+  # the owner should publish more. suites: the same for each cipher suite that has something, ascending; lowWater is meant for each.
+  # No effect: may run in 0-RTT.
 
   serverInfo @4 () -> (info :ServerInfo);
   # What the server is and which limits it enforces. No effect: may run in 0-RTT.
+
+  claimKeyPackages @5 (identityKey :Data, suites :List(UInt16)) -> (packages :List(Data));
+  # Takes one KeyPackage of each of the cipher suites out of the pools of identityKey (32 bytes), and not more: the smallest set that is of use.
+  # suites: 1 to 16, each named once; a suite of which there is none is left out of packages, which are in the order of suites. Each package is the oldest
+  # single-use one of its suite that has not expired; its removal is durable before this returns, in one step for all. Only a suite that has none is
+  # answered with its last-resort package, which stays. The owner is told of a low pool and of a last-resort package that was handed out (Notice.poolLow).
+  # A call counts once against the limits of claims, which it shares with fetchKeyPackage: by default 6 in any 10 minutes by one caller of one
+  # identity (the caller's own too), 4,096 by one caller, 256 of one identity.
+  # Errors: invalidArgument (not 32 bytes, suites), rateLimited (nothing was taken).
+}
+
+struct SuitePool {
+  # Usable packages of one cipher suite (RFC 9420 section 17.1).
+
+  suite @0 :UInt16;
+  available @1 :UInt32;
+  lastResort @2 :Bool;
 }
 
 struct ServerInfo {
