@@ -43,6 +43,11 @@ type Limits struct {
 	// Claims, requirement 15: by one requester of one target (default 6 in 10 minutes), by one requester (4,096, enough to make a large group), and of
 	// one target (256). An owner's claims of its own packages count like any other's.
 	ClaimPair, ClaimRequester, ClaimTarget Rate
+	// MaxNames is how many names a client claims at most, those that it revoked included; default 8. NameChanges limits the changes of names by one caller (default
+	// 16 in an hour), AllNameChanges those by all (10,000 in an hour).
+	MaxNames                    uint32
+	NameChanges, AllNameChanges Rate
+
 	// Claimants is how many requesters, how many targets and how many pairs are remembered, up to a KiB each; default 65,536. One that is forgotten
 	// starts with an empty window.
 	Claimants int
@@ -64,6 +69,11 @@ func (l Limits) withDefaults() Limits {
 	if l.Claimants == 0 {
 		l.Claimants = 65_536
 	}
+	if l.MaxNames == 0 {
+		l.MaxNames = 8
+	}
+	l.NameChanges = l.NameChanges.or(Rate{16, time.Hour})
+	l.AllNameChanges = l.AllNameChanges.or(Rate{10_000, time.Hour})
 	l.ClaimPair = l.ClaimPair.or(Rate{6, 10 * time.Minute})
 	l.ClaimRequester = l.ClaimRequester.or(Rate{4096, 10 * time.Minute})
 	l.ClaimTarget = l.ClaimTarget.or(Rate{256, 10 * time.Minute})
@@ -84,15 +94,17 @@ type Config struct {
 
 // Service is the authentication service. Safe for concurrent use.
 type Service struct {
-	store  store.Store
-	info   Info
-	log    *slog.Logger
-	limits Limits
-	clock  func() time.Time
-	claims *claims
-	low    func(owner store.Identity, available int, lastResortUsed bool)
-	calls  [len(methods)]atomic.Uint64
-	closed atomic.Bool
+	store     store.Store
+	info      Info
+	log       *slog.Logger
+	limits    Limits
+	clock     func() time.Time
+	claims    *claims
+	nameRates *nameRates
+	low       func(owner store.Identity, available int, lastResortUsed bool)
+	names     *namebook
+	calls     [len(methods)]atomic.Uint64
+	closed    atomic.Bool
 }
 
 // New returns a service on cfg.Store, which stays the caller's.
@@ -115,6 +127,10 @@ func New(cfg Config) *Service {
 	limits := cfg.Limits.withDefaults()
 	return &Service{
 		store: cfg.Store, info: cfg.Info, log: cfg.Logger, limits: limits, clock: cfg.Clock, claims: newClaims(limits), low: cfg.PoolLow,
+		names: &namebook{store: cfg.Store, maxClaims: limits.MaxNames},
+		nameRates: &nameRates{
+			callers: newWindows[quicrpc.Peer](limits.NameChanges, limits.Claimants), all: newWindows[struct{}](limits.AllNameChanges, 1),
+		},
 	}
 }
 
@@ -135,9 +151,19 @@ const (
 	poolStatus
 	serverInfo
 	claimKeyPackages
+	resolveName
+	claimName
+	rotateName
+	revokeName
+	nameHistory
+	nameLog
+	sameClient
 )
 
-var methods = [...]string{"uploadKeyPackage", "fetchKeyPackage", "uploadKeyPackages", "poolStatus", "serverInfo", "claimKeyPackages"}
+var methods = [...]string{
+	"uploadKeyPackage", "fetchKeyPackage", "uploadKeyPackages", "poolStatus", "serverInfo", "claimKeyPackages",
+	"resolveName", "claimName", "rotateName", "revokeName", "nameHistory", "nameLog", "sameClient",
+}
 
 // Calls counts the calls since New, by the method's name in the schema.
 func (s *Service) Calls() map[string]uint64 {

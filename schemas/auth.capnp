@@ -44,6 +44,75 @@ interface AuthenticationService {
   # A call counts once against the limits of claims, which it shares with fetchKeyPackage: by default 6 in any 10 minutes by one caller of one
   # identity (the caller's own too), 4,096 by one caller, 256 of one identity.
   # Errors: invalidArgument (not 32 bytes, suites), rateLimited (nothing was taken).
+
+  # Names. The rules for them, what is signed and the bytes of an entry stand in docs/protocol.md; what is said here of a name is what the log says.
+
+  resolveName @6 (name :Text) -> (status :NameStatus);
+  # Whose key a name stands for. A name that nobody claimed is no error: version is 0. No effect: may run in 0-RTT.
+  # Errors: invalidArgument (not a name).
+
+  claimName @7 (name :Text, signature :Data) -> (entry :Data);
+  # Gives a free name to the caller's key: first come. signature: 64 bytes, the caller's, over the statement of kind claim and version 1.
+  # entry: the entry of the log; durable when it returns. Repeating a change that is the name's last returns its entry and changes nothing (rotateName and
+  # revokeName too).
+  # Errors: invalidArgument, notAuthorized (signature), exists (claimed before, or revoked), quotaExceeded (a client claims 8 names at most, those that it
+  # revoked included), rateLimited (16 changes of names in an hour by one caller, 10,000 by all, by default).
+
+  rotateName @8 (name :Text, version :UInt64, newKey :Data, oldSignature :Data, newSignature :Data) -> (entry :Data);
+  # Hands a name on to another key of the same client. The caller is the key that has the name, or newKey (32 bytes). version: NameStatus.version + 1.
+  # Both signatures are over the statement of kind rotate. newKey is then known as the same client's (sameClient).
+  # Errors: invalidArgument (another version too), notAuthorized (neither key is the caller's, or a signature is wrong), notFound (nobody has the name), exists
+  # (revoked, or newKey is another client's), rateLimited.
+
+  revokeName @9 (name :Text, version :UInt64, signature :Data) -> (entry :Data);
+  # Takes a name from its key for good: nobody can claim it again. Anybody may hand in the signature, 64 bytes, of the key that has the name over the statement of
+  # kind revoke; so it can be made ahead and kept elsewhere. version: NameStatus.version + 1.
+  # Errors: as rotateName.
+
+  nameHistory @10 (name :Text, from :UInt64, max :UInt32) -> (entries :List(Data), more :Bool);
+  # The entries of one name with numbers from on, ascending, at most max (1 to 256). Their versions are 1, 2, 3 ... No effect: may run in 0-RTT.
+  # Errors: invalidArgument.
+
+  nameLog @11 (from :UInt64, max :UInt32) -> (entries :List(Data), head :NameHead);
+  # The entries of the whole log from number from on (at least 1), ascending and without a gap, at most max (1 to 256). No effect: may run in 0-RTT.
+  # Errors: invalidArgument.
+
+  sameClient @12 (a :Data, b :Data) -> (same :Bool);
+  # Whether two keys (32 bytes each) are one client's: equal, or joined by rotations. No effect: may run in 0-RTT.
+  # Errors: invalidArgument.
+}
+
+struct NameStatus {
+  version @0 :UInt64;
+  # How many changes the name had. 0: nobody claimed it yet, and all below but logId is empty.
+
+  key @1 :Data;
+  # 32 bytes: who has it. Of a revoked name: who had it last.
+
+  revoked @2 :Bool;
+  # Nobody has it any more, nor ever will.
+
+  changedAt @3 :Int64;
+  # When the last change was made, milliseconds since 1970-01-01 UTC.
+
+  entry @4 :Data;
+  # The last change, as it stands in the log.
+
+  logId @5 :Data;
+  # 32 bytes: names the log. It is part of what is signed.
+}
+
+struct NameHead {
+  # Where the log ends.
+
+  logId @0 :Data;
+  # As in NameStatus.
+
+  number @1 :UInt64;
+  # Of the last entry; 0 for none.
+
+  hash @2 :Data;
+  # SHA-256 of the last entry; of an empty log logId.
 }
 
 struct SuitePool {
@@ -51,7 +120,10 @@ struct SuitePool {
 
   suite @0 :UInt16;
   available @1 :UInt32;
+  # Single-use ones.
+
   lastResort @2 :Bool;
+  # Whether a last-resort package stands behind them.
 }
 
 struct ServerInfo {

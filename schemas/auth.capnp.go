@@ -136,6 +136,146 @@ func (c AuthenticationService) ClaimKeyPackages(ctx context.Context, params func
 
 }
 
+func (c AuthenticationService) ResolveName(ctx context.Context, params func(AuthenticationService_resolveName_Params) error) (AuthenticationService_resolveName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      6,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "resolveName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_resolveName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_resolveName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) ClaimName(ctx context.Context, params func(AuthenticationService_claimName_Params) error) (AuthenticationService_claimName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      7,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_claimName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_claimName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) RotateName(ctx context.Context, params func(AuthenticationService_rotateName_Params) error) (AuthenticationService_rotateName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      8,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "rotateName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 4}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_rotateName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_rotateName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) RevokeName(ctx context.Context, params func(AuthenticationService_revokeName_Params) error) (AuthenticationService_revokeName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      9,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "revokeName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_revokeName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_revokeName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) NameHistory(ctx context.Context, params func(AuthenticationService_nameHistory_Params) error) (AuthenticationService_nameHistory_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      10,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameHistory",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_nameHistory_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_nameHistory_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) NameLog(ctx context.Context, params func(AuthenticationService_nameLog_Params) error) (AuthenticationService_nameLog_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      11,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameLog",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_nameLog_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_nameLog_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) SameClient(ctx context.Context, params func(AuthenticationService_sameClient_Params) error) (AuthenticationService_sameClient_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      12,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "sameClient",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_sameClient_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_sameClient_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c AuthenticationService) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -220,6 +360,20 @@ type AuthenticationService_Server interface {
 	ServerInfo(context.Context, AuthenticationService_serverInfo) error
 
 	ClaimKeyPackages(context.Context, AuthenticationService_claimKeyPackages) error
+
+	ResolveName(context.Context, AuthenticationService_resolveName) error
+
+	ClaimName(context.Context, AuthenticationService_claimName) error
+
+	RotateName(context.Context, AuthenticationService_rotateName) error
+
+	RevokeName(context.Context, AuthenticationService_revokeName) error
+
+	NameHistory(context.Context, AuthenticationService_nameHistory) error
+
+	NameLog(context.Context, AuthenticationService_nameLog) error
+
+	SameClient(context.Context, AuthenticationService_sameClient) error
 }
 
 // AuthenticationService_NewServer creates a new Server from an implementation of AuthenticationService_Server.
@@ -238,7 +392,7 @@ func AuthenticationService_ServerToClient(s AuthenticationService_Server) Authen
 // This can be used to create a more complicated Server.
 func AuthenticationService_Methods(methods []server.Method, s AuthenticationService_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 6)
+		methods = make([]server.Method, 0, 13)
 	}
 
 	methods = append(methods, server.Method{
@@ -310,6 +464,90 @@ func AuthenticationService_Methods(methods []server.Method, s AuthenticationServ
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.ClaimKeyPackages(ctx, AuthenticationService_claimKeyPackages{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      6,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "resolveName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ResolveName(ctx, AuthenticationService_resolveName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      7,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ClaimName(ctx, AuthenticationService_claimName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      8,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "rotateName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.RotateName(ctx, AuthenticationService_rotateName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      9,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "revokeName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.RevokeName(ctx, AuthenticationService_revokeName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      10,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameHistory",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.NameHistory(ctx, AuthenticationService_nameHistory{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      11,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameLog",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.NameLog(ctx, AuthenticationService_nameLog{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      12,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "sameClient",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.SameClient(ctx, AuthenticationService_sameClient{call})
 		},
 	})
 
@@ -416,6 +654,125 @@ func (c AuthenticationService_claimKeyPackages) Args() AuthenticationService_cla
 func (c AuthenticationService_claimKeyPackages) AllocResults() (AuthenticationService_claimKeyPackages_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
 	return AuthenticationService_claimKeyPackages_Results(r), err
+}
+
+// AuthenticationService_resolveName holds the state for a server call to AuthenticationService.resolveName.
+// See server.Call for documentation.
+type AuthenticationService_resolveName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_resolveName) Args() AuthenticationService_resolveName_Params {
+	return AuthenticationService_resolveName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_resolveName) AllocResults() (AuthenticationService_resolveName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(r), err
+}
+
+// AuthenticationService_claimName holds the state for a server call to AuthenticationService.claimName.
+// See server.Call for documentation.
+type AuthenticationService_claimName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_claimName) Args() AuthenticationService_claimName_Params {
+	return AuthenticationService_claimName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_claimName) AllocResults() (AuthenticationService_claimName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(r), err
+}
+
+// AuthenticationService_rotateName holds the state for a server call to AuthenticationService.rotateName.
+// See server.Call for documentation.
+type AuthenticationService_rotateName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_rotateName) Args() AuthenticationService_rotateName_Params {
+	return AuthenticationService_rotateName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_rotateName) AllocResults() (AuthenticationService_rotateName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(r), err
+}
+
+// AuthenticationService_revokeName holds the state for a server call to AuthenticationService.revokeName.
+// See server.Call for documentation.
+type AuthenticationService_revokeName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_revokeName) Args() AuthenticationService_revokeName_Params {
+	return AuthenticationService_revokeName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_revokeName) AllocResults() (AuthenticationService_revokeName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(r), err
+}
+
+// AuthenticationService_nameHistory holds the state for a server call to AuthenticationService.nameHistory.
+// See server.Call for documentation.
+type AuthenticationService_nameHistory struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_nameHistory) Args() AuthenticationService_nameHistory_Params {
+	return AuthenticationService_nameHistory_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_nameHistory) AllocResults() (AuthenticationService_nameHistory_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(r), err
+}
+
+// AuthenticationService_nameLog holds the state for a server call to AuthenticationService.nameLog.
+// See server.Call for documentation.
+type AuthenticationService_nameLog struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_nameLog) Args() AuthenticationService_nameLog_Params {
+	return AuthenticationService_nameLog_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_nameLog) AllocResults() (AuthenticationService_nameLog_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(r), err
+}
+
+// AuthenticationService_sameClient holds the state for a server call to AuthenticationService.sameClient.
+// See server.Call for documentation.
+type AuthenticationService_sameClient struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_sameClient) Args() AuthenticationService_sameClient_Params {
+	return AuthenticationService_sameClient_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_sameClient) AllocResults() (AuthenticationService_sameClient_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(r), err
 }
 
 // AuthenticationService_List is a list of AuthenticationService.
@@ -1453,6 +1810,1511 @@ func (f AuthenticationService_claimKeyPackages_Results_Future) Struct() (Authent
 	return AuthenticationService_claimKeyPackages_Results(p.Struct()), err
 }
 
+type AuthenticationService_resolveName_Params capnp.Struct
+
+// AuthenticationService_resolveName_Params_TypeID is the unique identifier for the type AuthenticationService_resolveName_Params.
+const AuthenticationService_resolveName_Params_TypeID = 0xfa6a617e4f955ee1
+
+func NewAuthenticationService_resolveName_Params(s *capnp.Segment) (AuthenticationService_resolveName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Params(st), err
+}
+
+func NewRootAuthenticationService_resolveName_Params(s *capnp.Segment) (AuthenticationService_resolveName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Params(st), err
+}
+
+func ReadRootAuthenticationService_resolveName_Params(msg *capnp.Message) (AuthenticationService_resolveName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_resolveName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Params) String() string {
+	str, _ := text.Marshal(0xfa6a617e4f955ee1, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_resolveName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_resolveName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_resolveName_Params {
+	return AuthenticationService_resolveName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_resolveName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_resolveName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_resolveName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_resolveName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_resolveName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_resolveName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_resolveName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_resolveName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+// AuthenticationService_resolveName_Params_List is a list of AuthenticationService_resolveName_Params.
+type AuthenticationService_resolveName_Params_List = capnp.StructList[AuthenticationService_resolveName_Params]
+
+// NewAuthenticationService_resolveName_Params creates a new list of AuthenticationService_resolveName_Params.
+func NewAuthenticationService_resolveName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_resolveName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_resolveName_Params](l), err
+}
+
+// AuthenticationService_resolveName_Params_Future is a wrapper for a AuthenticationService_resolveName_Params promised by a client call.
+type AuthenticationService_resolveName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_resolveName_Params_Future) Struct() (AuthenticationService_resolveName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_resolveName_Params(p.Struct()), err
+}
+
+type AuthenticationService_resolveName_Results capnp.Struct
+
+// AuthenticationService_resolveName_Results_TypeID is the unique identifier for the type AuthenticationService_resolveName_Results.
+const AuthenticationService_resolveName_Results_TypeID = 0x97a4a3fbb47c17e5
+
+func NewAuthenticationService_resolveName_Results(s *capnp.Segment) (AuthenticationService_resolveName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(st), err
+}
+
+func NewRootAuthenticationService_resolveName_Results(s *capnp.Segment) (AuthenticationService_resolveName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(st), err
+}
+
+func ReadRootAuthenticationService_resolveName_Results(msg *capnp.Message) (AuthenticationService_resolveName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_resolveName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Results) String() string {
+	str, _ := text.Marshal(0x97a4a3fbb47c17e5, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_resolveName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_resolveName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_resolveName_Results {
+	return AuthenticationService_resolveName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_resolveName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_resolveName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_resolveName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_resolveName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_resolveName_Results) Status() (NameStatus, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return NameStatus(p.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Results) HasStatus() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_resolveName_Results) SetStatus(v NameStatus) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewStatus sets the status field to a newly
+// allocated NameStatus struct, preferring placement in s's segment.
+func (s AuthenticationService_resolveName_Results) NewStatus() (NameStatus, error) {
+	ss, err := NewNameStatus(capnp.Struct(s).Segment())
+	if err != nil {
+		return NameStatus{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// AuthenticationService_resolveName_Results_List is a list of AuthenticationService_resolveName_Results.
+type AuthenticationService_resolveName_Results_List = capnp.StructList[AuthenticationService_resolveName_Results]
+
+// NewAuthenticationService_resolveName_Results creates a new list of AuthenticationService_resolveName_Results.
+func NewAuthenticationService_resolveName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_resolveName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_resolveName_Results](l), err
+}
+
+// AuthenticationService_resolveName_Results_Future is a wrapper for a AuthenticationService_resolveName_Results promised by a client call.
+type AuthenticationService_resolveName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_resolveName_Results_Future) Struct() (AuthenticationService_resolveName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_resolveName_Results(p.Struct()), err
+}
+func (p AuthenticationService_resolveName_Results_Future) Status() NameStatus_Future {
+	return NameStatus_Future{Future: p.Future.Field(0, nil)}
+}
+
+type AuthenticationService_claimName_Params capnp.Struct
+
+// AuthenticationService_claimName_Params_TypeID is the unique identifier for the type AuthenticationService_claimName_Params.
+const AuthenticationService_claimName_Params_TypeID = 0x9d503b752c02bc15
+
+func NewAuthenticationService_claimName_Params(s *capnp.Segment) (AuthenticationService_claimName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimName_Params(st), err
+}
+
+func NewRootAuthenticationService_claimName_Params(s *capnp.Segment) (AuthenticationService_claimName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimName_Params(st), err
+}
+
+func ReadRootAuthenticationService_claimName_Params(msg *capnp.Message) (AuthenticationService_claimName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_claimName_Params) String() string {
+	str, _ := text.Marshal(0x9d503b752c02bc15, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimName_Params {
+	return AuthenticationService_claimName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_claimName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_claimName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_claimName_Params) Signature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_claimName_Params) HasSignature() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_claimName_Params) SetSignature(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_claimName_Params_List is a list of AuthenticationService_claimName_Params.
+type AuthenticationService_claimName_Params_List = capnp.StructList[AuthenticationService_claimName_Params]
+
+// NewAuthenticationService_claimName_Params creates a new list of AuthenticationService_claimName_Params.
+func NewAuthenticationService_claimName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_claimName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_claimName_Params](l), err
+}
+
+// AuthenticationService_claimName_Params_Future is a wrapper for a AuthenticationService_claimName_Params promised by a client call.
+type AuthenticationService_claimName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimName_Params_Future) Struct() (AuthenticationService_claimName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimName_Params(p.Struct()), err
+}
+
+type AuthenticationService_claimName_Results capnp.Struct
+
+// AuthenticationService_claimName_Results_TypeID is the unique identifier for the type AuthenticationService_claimName_Results.
+const AuthenticationService_claimName_Results_TypeID = 0xe22e5bc40623a0ef
+
+func NewAuthenticationService_claimName_Results(s *capnp.Segment) (AuthenticationService_claimName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(st), err
+}
+
+func NewRootAuthenticationService_claimName_Results(s *capnp.Segment) (AuthenticationService_claimName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(st), err
+}
+
+func ReadRootAuthenticationService_claimName_Results(msg *capnp.Message) (AuthenticationService_claimName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_claimName_Results) String() string {
+	str, _ := text.Marshal(0xe22e5bc40623a0ef, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimName_Results {
+	return AuthenticationService_claimName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_claimName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_claimName_Results_List is a list of AuthenticationService_claimName_Results.
+type AuthenticationService_claimName_Results_List = capnp.StructList[AuthenticationService_claimName_Results]
+
+// NewAuthenticationService_claimName_Results creates a new list of AuthenticationService_claimName_Results.
+func NewAuthenticationService_claimName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_claimName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_claimName_Results](l), err
+}
+
+// AuthenticationService_claimName_Results_Future is a wrapper for a AuthenticationService_claimName_Results promised by a client call.
+type AuthenticationService_claimName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimName_Results_Future) Struct() (AuthenticationService_claimName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimName_Results(p.Struct()), err
+}
+
+type AuthenticationService_rotateName_Params capnp.Struct
+
+// AuthenticationService_rotateName_Params_TypeID is the unique identifier for the type AuthenticationService_rotateName_Params.
+const AuthenticationService_rotateName_Params_TypeID = 0x81ecf0870c9d79c1
+
+func NewAuthenticationService_rotateName_Params(s *capnp.Segment) (AuthenticationService_rotateName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return AuthenticationService_rotateName_Params(st), err
+}
+
+func NewRootAuthenticationService_rotateName_Params(s *capnp.Segment) (AuthenticationService_rotateName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return AuthenticationService_rotateName_Params(st), err
+}
+
+func ReadRootAuthenticationService_rotateName_Params(msg *capnp.Message) (AuthenticationService_rotateName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_rotateName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_rotateName_Params) String() string {
+	str, _ := text.Marshal(0x81ecf0870c9d79c1, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_rotateName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_rotateName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_rotateName_Params {
+	return AuthenticationService_rotateName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_rotateName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_rotateName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_rotateName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_rotateName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_rotateName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_rotateName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_rotateName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_rotateName_Params) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_rotateName_Params) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_rotateName_Params) NewKey() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasNewKey() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_rotateName_Params) SetNewKey(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s AuthenticationService_rotateName_Params) OldSignature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasOldSignature() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s AuthenticationService_rotateName_Params) SetOldSignature(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+func (s AuthenticationService_rotateName_Params) NewSignature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasNewSignature() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s AuthenticationService_rotateName_Params) SetNewSignature(v []byte) error {
+	return capnp.Struct(s).SetData(3, v)
+}
+
+// AuthenticationService_rotateName_Params_List is a list of AuthenticationService_rotateName_Params.
+type AuthenticationService_rotateName_Params_List = capnp.StructList[AuthenticationService_rotateName_Params]
+
+// NewAuthenticationService_rotateName_Params creates a new list of AuthenticationService_rotateName_Params.
+func NewAuthenticationService_rotateName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_rotateName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4}, sz)
+	return capnp.StructList[AuthenticationService_rotateName_Params](l), err
+}
+
+// AuthenticationService_rotateName_Params_Future is a wrapper for a AuthenticationService_rotateName_Params promised by a client call.
+type AuthenticationService_rotateName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_rotateName_Params_Future) Struct() (AuthenticationService_rotateName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_rotateName_Params(p.Struct()), err
+}
+
+type AuthenticationService_rotateName_Results capnp.Struct
+
+// AuthenticationService_rotateName_Results_TypeID is the unique identifier for the type AuthenticationService_rotateName_Results.
+const AuthenticationService_rotateName_Results_TypeID = 0xf96e133c179d06cb
+
+func NewAuthenticationService_rotateName_Results(s *capnp.Segment) (AuthenticationService_rotateName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(st), err
+}
+
+func NewRootAuthenticationService_rotateName_Results(s *capnp.Segment) (AuthenticationService_rotateName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(st), err
+}
+
+func ReadRootAuthenticationService_rotateName_Results(msg *capnp.Message) (AuthenticationService_rotateName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_rotateName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_rotateName_Results) String() string {
+	str, _ := text.Marshal(0xf96e133c179d06cb, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_rotateName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_rotateName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_rotateName_Results {
+	return AuthenticationService_rotateName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_rotateName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_rotateName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_rotateName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_rotateName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_rotateName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_rotateName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_rotateName_Results_List is a list of AuthenticationService_rotateName_Results.
+type AuthenticationService_rotateName_Results_List = capnp.StructList[AuthenticationService_rotateName_Results]
+
+// NewAuthenticationService_rotateName_Results creates a new list of AuthenticationService_rotateName_Results.
+func NewAuthenticationService_rotateName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_rotateName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_rotateName_Results](l), err
+}
+
+// AuthenticationService_rotateName_Results_Future is a wrapper for a AuthenticationService_rotateName_Results promised by a client call.
+type AuthenticationService_rotateName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_rotateName_Results_Future) Struct() (AuthenticationService_rotateName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_rotateName_Results(p.Struct()), err
+}
+
+type AuthenticationService_revokeName_Params capnp.Struct
+
+// AuthenticationService_revokeName_Params_TypeID is the unique identifier for the type AuthenticationService_revokeName_Params.
+const AuthenticationService_revokeName_Params_TypeID = 0x82996ec04c2db3b9
+
+func NewAuthenticationService_revokeName_Params(s *capnp.Segment) (AuthenticationService_revokeName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return AuthenticationService_revokeName_Params(st), err
+}
+
+func NewRootAuthenticationService_revokeName_Params(s *capnp.Segment) (AuthenticationService_revokeName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return AuthenticationService_revokeName_Params(st), err
+}
+
+func ReadRootAuthenticationService_revokeName_Params(msg *capnp.Message) (AuthenticationService_revokeName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_revokeName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_revokeName_Params) String() string {
+	str, _ := text.Marshal(0x82996ec04c2db3b9, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_revokeName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_revokeName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_revokeName_Params {
+	return AuthenticationService_revokeName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_revokeName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_revokeName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_revokeName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_revokeName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_revokeName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_revokeName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_revokeName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_revokeName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_revokeName_Params) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_revokeName_Params) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_revokeName_Params) Signature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_revokeName_Params) HasSignature() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_revokeName_Params) SetSignature(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_revokeName_Params_List is a list of AuthenticationService_revokeName_Params.
+type AuthenticationService_revokeName_Params_List = capnp.StructList[AuthenticationService_revokeName_Params]
+
+// NewAuthenticationService_revokeName_Params creates a new list of AuthenticationService_revokeName_Params.
+func NewAuthenticationService_revokeName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_revokeName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_revokeName_Params](l), err
+}
+
+// AuthenticationService_revokeName_Params_Future is a wrapper for a AuthenticationService_revokeName_Params promised by a client call.
+type AuthenticationService_revokeName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_revokeName_Params_Future) Struct() (AuthenticationService_revokeName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_revokeName_Params(p.Struct()), err
+}
+
+type AuthenticationService_revokeName_Results capnp.Struct
+
+// AuthenticationService_revokeName_Results_TypeID is the unique identifier for the type AuthenticationService_revokeName_Results.
+const AuthenticationService_revokeName_Results_TypeID = 0xba2264d256bc81ef
+
+func NewAuthenticationService_revokeName_Results(s *capnp.Segment) (AuthenticationService_revokeName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(st), err
+}
+
+func NewRootAuthenticationService_revokeName_Results(s *capnp.Segment) (AuthenticationService_revokeName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(st), err
+}
+
+func ReadRootAuthenticationService_revokeName_Results(msg *capnp.Message) (AuthenticationService_revokeName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_revokeName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_revokeName_Results) String() string {
+	str, _ := text.Marshal(0xba2264d256bc81ef, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_revokeName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_revokeName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_revokeName_Results {
+	return AuthenticationService_revokeName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_revokeName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_revokeName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_revokeName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_revokeName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_revokeName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_revokeName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_revokeName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_revokeName_Results_List is a list of AuthenticationService_revokeName_Results.
+type AuthenticationService_revokeName_Results_List = capnp.StructList[AuthenticationService_revokeName_Results]
+
+// NewAuthenticationService_revokeName_Results creates a new list of AuthenticationService_revokeName_Results.
+func NewAuthenticationService_revokeName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_revokeName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_revokeName_Results](l), err
+}
+
+// AuthenticationService_revokeName_Results_Future is a wrapper for a AuthenticationService_revokeName_Results promised by a client call.
+type AuthenticationService_revokeName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_revokeName_Results_Future) Struct() (AuthenticationService_revokeName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_revokeName_Results(p.Struct()), err
+}
+
+type AuthenticationService_nameHistory_Params capnp.Struct
+
+// AuthenticationService_nameHistory_Params_TypeID is the unique identifier for the type AuthenticationService_nameHistory_Params.
+const AuthenticationService_nameHistory_Params_TypeID = 0xf1ac5da787fb4b98
+
+func NewAuthenticationService_nameHistory_Params(s *capnp.Segment) (AuthenticationService_nameHistory_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return AuthenticationService_nameHistory_Params(st), err
+}
+
+func NewRootAuthenticationService_nameHistory_Params(s *capnp.Segment) (AuthenticationService_nameHistory_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return AuthenticationService_nameHistory_Params(st), err
+}
+
+func ReadRootAuthenticationService_nameHistory_Params(msg *capnp.Message) (AuthenticationService_nameHistory_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameHistory_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_nameHistory_Params) String() string {
+	str, _ := text.Marshal(0xf1ac5da787fb4b98, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameHistory_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameHistory_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameHistory_Params {
+	return AuthenticationService_nameHistory_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameHistory_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameHistory_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameHistory_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameHistory_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameHistory_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_nameHistory_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameHistory_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_nameHistory_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_nameHistory_Params) From() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_nameHistory_Params) SetFrom(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_nameHistory_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s AuthenticationService_nameHistory_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+// AuthenticationService_nameHistory_Params_List is a list of AuthenticationService_nameHistory_Params.
+type AuthenticationService_nameHistory_Params_List = capnp.StructList[AuthenticationService_nameHistory_Params]
+
+// NewAuthenticationService_nameHistory_Params creates a new list of AuthenticationService_nameHistory_Params.
+func NewAuthenticationService_nameHistory_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_nameHistory_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_nameHistory_Params](l), err
+}
+
+// AuthenticationService_nameHistory_Params_Future is a wrapper for a AuthenticationService_nameHistory_Params promised by a client call.
+type AuthenticationService_nameHistory_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameHistory_Params_Future) Struct() (AuthenticationService_nameHistory_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameHistory_Params(p.Struct()), err
+}
+
+type AuthenticationService_nameHistory_Results capnp.Struct
+
+// AuthenticationService_nameHistory_Results_TypeID is the unique identifier for the type AuthenticationService_nameHistory_Results.
+const AuthenticationService_nameHistory_Results_TypeID = 0x97e2273a4703278e
+
+func NewAuthenticationService_nameHistory_Results(s *capnp.Segment) (AuthenticationService_nameHistory_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(st), err
+}
+
+func NewRootAuthenticationService_nameHistory_Results(s *capnp.Segment) (AuthenticationService_nameHistory_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(st), err
+}
+
+func ReadRootAuthenticationService_nameHistory_Results(msg *capnp.Message) (AuthenticationService_nameHistory_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameHistory_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_nameHistory_Results) String() string {
+	str, _ := text.Marshal(0x97e2273a4703278e, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameHistory_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameHistory_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameHistory_Results {
+	return AuthenticationService_nameHistory_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameHistory_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameHistory_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameHistory_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameHistory_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameHistory_Results) Entries() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s AuthenticationService_nameHistory_Results) HasEntries() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameHistory_Results) SetEntries(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewEntries sets the entries field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s AuthenticationService_nameHistory_Results) NewEntries(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s AuthenticationService_nameHistory_Results) More() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s AuthenticationService_nameHistory_Results) SetMore(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// AuthenticationService_nameHistory_Results_List is a list of AuthenticationService_nameHistory_Results.
+type AuthenticationService_nameHistory_Results_List = capnp.StructList[AuthenticationService_nameHistory_Results]
+
+// NewAuthenticationService_nameHistory_Results creates a new list of AuthenticationService_nameHistory_Results.
+func NewAuthenticationService_nameHistory_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_nameHistory_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_nameHistory_Results](l), err
+}
+
+// AuthenticationService_nameHistory_Results_Future is a wrapper for a AuthenticationService_nameHistory_Results promised by a client call.
+type AuthenticationService_nameHistory_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameHistory_Results_Future) Struct() (AuthenticationService_nameHistory_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameHistory_Results(p.Struct()), err
+}
+
+type AuthenticationService_nameLog_Params capnp.Struct
+
+// AuthenticationService_nameLog_Params_TypeID is the unique identifier for the type AuthenticationService_nameLog_Params.
+const AuthenticationService_nameLog_Params_TypeID = 0xf8da7b69708cc515
+
+func NewAuthenticationService_nameLog_Params(s *capnp.Segment) (AuthenticationService_nameLog_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return AuthenticationService_nameLog_Params(st), err
+}
+
+func NewRootAuthenticationService_nameLog_Params(s *capnp.Segment) (AuthenticationService_nameLog_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return AuthenticationService_nameLog_Params(st), err
+}
+
+func ReadRootAuthenticationService_nameLog_Params(msg *capnp.Message) (AuthenticationService_nameLog_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameLog_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Params) String() string {
+	str, _ := text.Marshal(0xf8da7b69708cc515, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameLog_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameLog_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameLog_Params {
+	return AuthenticationService_nameLog_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameLog_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameLog_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameLog_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameLog_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameLog_Params) From() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_nameLog_Params) SetFrom(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_nameLog_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s AuthenticationService_nameLog_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+// AuthenticationService_nameLog_Params_List is a list of AuthenticationService_nameLog_Params.
+type AuthenticationService_nameLog_Params_List = capnp.StructList[AuthenticationService_nameLog_Params]
+
+// NewAuthenticationService_nameLog_Params creates a new list of AuthenticationService_nameLog_Params.
+func NewAuthenticationService_nameLog_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_nameLog_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[AuthenticationService_nameLog_Params](l), err
+}
+
+// AuthenticationService_nameLog_Params_Future is a wrapper for a AuthenticationService_nameLog_Params promised by a client call.
+type AuthenticationService_nameLog_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameLog_Params_Future) Struct() (AuthenticationService_nameLog_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameLog_Params(p.Struct()), err
+}
+
+type AuthenticationService_nameLog_Results capnp.Struct
+
+// AuthenticationService_nameLog_Results_TypeID is the unique identifier for the type AuthenticationService_nameLog_Results.
+const AuthenticationService_nameLog_Results_TypeID = 0xbfab6174e1d4a87a
+
+func NewAuthenticationService_nameLog_Results(s *capnp.Segment) (AuthenticationService_nameLog_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(st), err
+}
+
+func NewRootAuthenticationService_nameLog_Results(s *capnp.Segment) (AuthenticationService_nameLog_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(st), err
+}
+
+func ReadRootAuthenticationService_nameLog_Results(msg *capnp.Message) (AuthenticationService_nameLog_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameLog_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Results) String() string {
+	str, _ := text.Marshal(0xbfab6174e1d4a87a, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameLog_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameLog_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameLog_Results {
+	return AuthenticationService_nameLog_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameLog_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameLog_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameLog_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameLog_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameLog_Results) Entries() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s AuthenticationService_nameLog_Results) HasEntries() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameLog_Results) SetEntries(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewEntries sets the entries field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s AuthenticationService_nameLog_Results) NewEntries(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s AuthenticationService_nameLog_Results) Head() (NameHead, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return NameHead(p.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Results) HasHead() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_nameLog_Results) SetHead(v NameHead) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewHead sets the head field to a newly
+// allocated NameHead struct, preferring placement in s's segment.
+func (s AuthenticationService_nameLog_Results) NewHead() (NameHead, error) {
+	ss, err := NewNameHead(capnp.Struct(s).Segment())
+	if err != nil {
+		return NameHead{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// AuthenticationService_nameLog_Results_List is a list of AuthenticationService_nameLog_Results.
+type AuthenticationService_nameLog_Results_List = capnp.StructList[AuthenticationService_nameLog_Results]
+
+// NewAuthenticationService_nameLog_Results creates a new list of AuthenticationService_nameLog_Results.
+func NewAuthenticationService_nameLog_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_nameLog_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_nameLog_Results](l), err
+}
+
+// AuthenticationService_nameLog_Results_Future is a wrapper for a AuthenticationService_nameLog_Results promised by a client call.
+type AuthenticationService_nameLog_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameLog_Results_Future) Struct() (AuthenticationService_nameLog_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameLog_Results(p.Struct()), err
+}
+func (p AuthenticationService_nameLog_Results_Future) Head() NameHead_Future {
+	return NameHead_Future{Future: p.Future.Field(1, nil)}
+}
+
+type AuthenticationService_sameClient_Params capnp.Struct
+
+// AuthenticationService_sameClient_Params_TypeID is the unique identifier for the type AuthenticationService_sameClient_Params.
+const AuthenticationService_sameClient_Params_TypeID = 0x9ceb5399439b9060
+
+func NewAuthenticationService_sameClient_Params(s *capnp.Segment) (AuthenticationService_sameClient_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_sameClient_Params(st), err
+}
+
+func NewRootAuthenticationService_sameClient_Params(s *capnp.Segment) (AuthenticationService_sameClient_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_sameClient_Params(st), err
+}
+
+func ReadRootAuthenticationService_sameClient_Params(msg *capnp.Message) (AuthenticationService_sameClient_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_sameClient_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_sameClient_Params) String() string {
+	str, _ := text.Marshal(0x9ceb5399439b9060, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_sameClient_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_sameClient_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_sameClient_Params {
+	return AuthenticationService_sameClient_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_sameClient_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_sameClient_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_sameClient_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_sameClient_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_sameClient_Params) A() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_sameClient_Params) HasA() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_sameClient_Params) SetA(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s AuthenticationService_sameClient_Params) B() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_sameClient_Params) HasB() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_sameClient_Params) SetB(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_sameClient_Params_List is a list of AuthenticationService_sameClient_Params.
+type AuthenticationService_sameClient_Params_List = capnp.StructList[AuthenticationService_sameClient_Params]
+
+// NewAuthenticationService_sameClient_Params creates a new list of AuthenticationService_sameClient_Params.
+func NewAuthenticationService_sameClient_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_sameClient_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_sameClient_Params](l), err
+}
+
+// AuthenticationService_sameClient_Params_Future is a wrapper for a AuthenticationService_sameClient_Params promised by a client call.
+type AuthenticationService_sameClient_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_sameClient_Params_Future) Struct() (AuthenticationService_sameClient_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_sameClient_Params(p.Struct()), err
+}
+
+type AuthenticationService_sameClient_Results capnp.Struct
+
+// AuthenticationService_sameClient_Results_TypeID is the unique identifier for the type AuthenticationService_sameClient_Results.
+const AuthenticationService_sameClient_Results_TypeID = 0xedb65736c0ab6d08
+
+func NewAuthenticationService_sameClient_Results(s *capnp.Segment) (AuthenticationService_sameClient_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(st), err
+}
+
+func NewRootAuthenticationService_sameClient_Results(s *capnp.Segment) (AuthenticationService_sameClient_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(st), err
+}
+
+func ReadRootAuthenticationService_sameClient_Results(msg *capnp.Message) (AuthenticationService_sameClient_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_sameClient_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_sameClient_Results) String() string {
+	str, _ := text.Marshal(0xedb65736c0ab6d08, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_sameClient_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_sameClient_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_sameClient_Results {
+	return AuthenticationService_sameClient_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_sameClient_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_sameClient_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_sameClient_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_sameClient_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_sameClient_Results) Same() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s AuthenticationService_sameClient_Results) SetSame(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// AuthenticationService_sameClient_Results_List is a list of AuthenticationService_sameClient_Results.
+type AuthenticationService_sameClient_Results_List = capnp.StructList[AuthenticationService_sameClient_Results]
+
+// NewAuthenticationService_sameClient_Results creates a new list of AuthenticationService_sameClient_Results.
+func NewAuthenticationService_sameClient_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_sameClient_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[AuthenticationService_sameClient_Results](l), err
+}
+
+// AuthenticationService_sameClient_Results_Future is a wrapper for a AuthenticationService_sameClient_Results promised by a client call.
+type AuthenticationService_sameClient_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_sameClient_Results_Future) Struct() (AuthenticationService_sameClient_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_sameClient_Results(p.Struct()), err
+}
+
+type NameStatus capnp.Struct
+
+// NameStatus_TypeID is the unique identifier for the type NameStatus.
+const NameStatus_TypeID = 0xb336328d06b113a7
+
+func NewNameStatus(s *capnp.Segment) (NameStatus, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return NameStatus(st), err
+}
+
+func NewRootNameStatus(s *capnp.Segment) (NameStatus, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return NameStatus(st), err
+}
+
+func ReadRootNameStatus(msg *capnp.Message) (NameStatus, error) {
+	root, err := msg.Root()
+	return NameStatus(root.Struct()), err
+}
+
+func (s NameStatus) String() string {
+	str, _ := text.Marshal(0xb336328d06b113a7, capnp.Struct(s))
+	return str
+}
+
+func (s NameStatus) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (NameStatus) DecodeFromPtr(p capnp.Ptr) NameStatus {
+	return NameStatus(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s NameStatus) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s NameStatus) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s NameStatus) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s NameStatus) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s NameStatus) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s NameStatus) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s NameStatus) Key() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s NameStatus) SetKey(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s NameStatus) Revoked() bool {
+	return capnp.Struct(s).Bit(64)
+}
+
+func (s NameStatus) SetRevoked(v bool) {
+	capnp.Struct(s).SetBit(64, v)
+}
+
+func (s NameStatus) ChangedAt() int64 {
+	return int64(capnp.Struct(s).Uint64(16))
+}
+
+func (s NameStatus) SetChangedAt(v int64) {
+	capnp.Struct(s).SetUint64(16, uint64(v))
+}
+
+func (s NameStatus) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s NameStatus) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s NameStatus) LogId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasLogId() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s NameStatus) SetLogId(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+// NameStatus_List is a list of NameStatus.
+type NameStatus_List = capnp.StructList[NameStatus]
+
+// NewNameStatus creates a new list of NameStatus.
+func NewNameStatus_List(s *capnp.Segment, sz int32) (NameStatus_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3}, sz)
+	return capnp.StructList[NameStatus](l), err
+}
+
+// NameStatus_Future is a wrapper for a NameStatus promised by a client call.
+type NameStatus_Future struct{ *capnp.Future }
+
+func (f NameStatus_Future) Struct() (NameStatus, error) {
+	p, err := f.Future.Ptr()
+	return NameStatus(p.Struct()), err
+}
+
+type NameHead capnp.Struct
+
+// NameHead_TypeID is the unique identifier for the type NameHead.
+const NameHead_TypeID = 0xd9478f2aace46dc0
+
+func NewNameHead(s *capnp.Segment) (NameHead, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return NameHead(st), err
+}
+
+func NewRootNameHead(s *capnp.Segment) (NameHead, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return NameHead(st), err
+}
+
+func ReadRootNameHead(msg *capnp.Message) (NameHead, error) {
+	root, err := msg.Root()
+	return NameHead(root.Struct()), err
+}
+
+func (s NameHead) String() string {
+	str, _ := text.Marshal(0xd9478f2aace46dc0, capnp.Struct(s))
+	return str
+}
+
+func (s NameHead) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (NameHead) DecodeFromPtr(p capnp.Ptr) NameHead {
+	return NameHead(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s NameHead) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s NameHead) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s NameHead) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s NameHead) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s NameHead) LogId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s NameHead) HasLogId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s NameHead) SetLogId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s NameHead) Number() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s NameHead) SetNumber(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s NameHead) Hash() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s NameHead) HasHash() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s NameHead) SetHash(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// NameHead_List is a list of NameHead.
+type NameHead_List = capnp.StructList[NameHead]
+
+// NewNameHead creates a new list of NameHead.
+func NewNameHead_List(s *capnp.Segment, sz int32) (NameHead_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[NameHead](l), err
+}
+
+// NameHead_Future is a wrapper for a NameHead promised by a client call.
+type NameHead_Future struct{ *capnp.Future }
+
+func (f NameHead_Future) Struct() (NameHead, error) {
+	p, err := f.Future.Ptr()
+	return NameHead(p.Struct()), err
+}
+
 type SuitePool capnp.Struct
 
 // SuitePool_TypeID is the unique identifier for the type SuitePool.
@@ -1681,341 +3543,396 @@ func (f ServerInfo_Future) Struct() (ServerInfo, error) {
 	return ServerInfo(p.Struct()), err
 }
 
-const schema_b8a3d10c6f2e4977 = "x\xda\xa4{{|\x14\xe5\xb9\xff\xfb\xccd\x19P\x92" +
-	"\xdda\x82&\x08,\x81TL$\x0a\x09\xa1\x92j7" +
-	"\x89`\xe5\xa6\x99D~\xda\xa8\xfd1\xd9\x9d\x90\x85\xdd" +
-	"\x9deg6\x17N9\x11*\x08U\x04\xb4\x1c.-" +
-	"\xfd\x00B+(\xadX\xb1\xd2O\xb5\x85\xaa\x95\x16Z" +
-	"\xb0\xd5\x0a\xe8\xa9Z\xed\x85B\xaf\xa0\xe0\x11\xf7|\x9e" +
-	"w\xae;\x99M\x16\xce\x7f\x9b\xd9w\xdf\xf7y\x9f\xeb" +
-	"\xf7\xf9>\x93\x89\xd7\xf1\xf5\x05\x93\x0a\x7f\x7f\x0daZ" +
-	"\xa6\x81oP\xe6K\x87\x87\xbft\xf4\xb3\xb6\x07\x08_" +
-	"\x06\x84\xf8\x80#\xa4\xe6\x8d\xc2\xd7\x81\x80\xf0\x97\xc2\x10" +
-	"\x81\xcc\xfe\xb7GU-{d\xffR\xc2\x07\xad\x05\x85" +
-	"E\x0bpAi\x11.\xf8\xec\xe8g\xa7W\xee\xfe\xf5" +
-	"2\xe7\x82\xa9E\xdbq\xc1\x0c\xba\xe0\x8c\xff\xe3\xff\x8c" +
-	"mj\xff\x1a\x11\xaf\x04\xc8t\xcd\xb8A\x19z\xec\x89" +
-	"\x17H\x01G\x88\x10-\xda-,*\xc2O\xf1\xa2\xef" +
-	"\x13\xc8\x94\xac\x98\xc5\xf0#\xaeXAD?0\x99\x1d" +
-	"\xfb\xbeV\xf8\xf1A\xe9\xdb\xfa\xdaB\xff'B\xa9\x1f" +
-	"?\x0d\xf7w\x11\xc8\xdcqg\xea\xdf\x87\xcf\x07V\xe8" +
-	"\x07\xe3\x92\x9aE\xfe\xcd@\x0a2o=\xf5\xf2_/" +
-	"\xcc-Y\xe1\x14I\xf2?\x86\"-\xf2\xa3Hk\xee" +
-	"\xec\xbe\xf5\x1f\x1b\xe7\xae \xfc\x95\xac-\x11\x81\x9au" +
-	"\xfe+@\xd8\x86\x87\xd4l\xf1?\x04\xc2\xde\x00GH" +
-	"\xe6\xc3\xc3\xf3\x02\x9bGl\xa6R\x81-\x95\xcf\x87\xc2" +
-	"l\x0a\xbc.\xec\xc4e5\xdb\x02w\x03\x81\x0c/q" +
-	"\xdb7\xc7V?\xe4\xba\x83\x8f\xc3\xd5\xfc\xb0g\x85\xd2" +
-	"a\xb8z\xf8\xb0\x0c\xae\x9e{\xfe\xf8\xe3\xa3\x1f\x1f\xb1" +
-	"\xd2\x90\x95\xc1\xaf\xc4\xe26\x94\xf5\xfeb\xbcf\xe2\x83" +
-	"ck\xaf)\x19\xb5\x8a\x88A\xb0ns\xa8x1\xae" +
-	"x\x83\xae\xd8\xf4\x83\xef\\\xb7\xa9\xfc\x8eG\x88x\x15" +
-	"*\xf87\xdb?\xee>7{#)\xe6\x80\x10a\xd2" +
-	"\xf0\x7f\x11\x10j\x87\xe3\xc2W\xb6\xff\xb3\xe8\xd5\x87\x1e" +
-	"X\xeb<k\xd3\xf0\x14\xee\xb4\x93.xl\xde\xd7\xfe" +
-	"\x10d\xdeX\x9bu\x96\xef*\xaa\xb9\xe1W\xe1\x8a;" +
-	"\xe7\xfc\xf5\xd5\xee\x8a'\xd6\xb9U\x81+\x85UW\x9d" +
-	"\x10\xd6_\x85\x9f\xd6\xd1\xc5\xa9o\xae\xfd\xef\xd3\x0f/" +
-	"\x7f<k\xbb\x8bWQ\xe7\x19r5\xda{\xc2\x9dK" +
-	"\xf7\xbd\xb9\xed\xdeo\x10\xde\xef\xde\xadf\xff\xd5\x0c\x08" +
-	"\xaf\\\x8d\xdb\x1d\xb8\x1a\xadvj\xcb\x8e\xeea\x17\x16" +
-	"\xac\xd7\x15\xbb\xf7;\xef\xce\x1d\xd9\xfb\xdc\xeb\xc6\xd9\xe7" +
-	"\xae~V\xb8H\x17_\xa0;\xaf<\xf5\xa7\xb2?\x94" +
-	"\x1e\\\xaf\x0bj-\xa6\x9e\xb4\xae\xe4G\xc2\xa6\x12\xfc" +
-	"\xb4\xbe\x047\xae\x9e\xf6\xcbG_\x1d}z\xbd\x1e\x04" +
-	"\xd4\x93\xf6\x95POZs\xc5\xff\xbb\xf2\xe4o\xf6l" +
-	"p\xf8\xd8\xce\x92\xdd\xf8\x8d\xa5\xe6\xec\xfd\xa7q\x0c\xdd" +
-	"\xf6Ya\x0b=`S\x09*b~ z\xe2\x87Q" +
-	"q\xa3\xa9\x08\xaa\xf9\xe3%T\xaf\x7f)\xa1\x8e\xbf\xe4" +
-	"\x9e\xcf\xa9+\xd7lt\xc6\xe1\xf2\xd2\x83\xb8`})" +
-	"\xcaX~\xa6|D\xcd\x99\xa7\xbeMx?kk\x8a" +
-	"\x80\xb0\xbf\xf4\x13\xe1\x95R\\\x7f\xa0\xf4\xe7\x05\xc2\xf1" +
-	"\x91\xe8\xb15+7\xce]\xfc\xfd\xf9[\xb34\x7f`" +
-	"$\xd5\xfc\x91\x91(\xd2\xa2\x92c\xcf<\x1c\xff\xe5V" +
-	"\x94\xdf\xe76d\xd5\xa8\x13\xc2\xd4Q\xf8\x9b\xdaQ\xd4" +
-	"\xa7\xb9\xee\x17\x97\xdd\xf4\xfam\xdb]\xb7\x9d\x0e\x1c\x8b" +
-	"v\x1f\xfd\x0ba\xfdh\xaa\xd9\xd1x\x99\x0f\xa7d\xea" +
-	"\xfe\xe3\xd1o\xee\xc0\xd3\x19CmS\x83\x9biJ\x08" +
-	"\xe2\xe1\xd3\xb6\x1c\xfd\xc9\xce\x19o~\x97\xf0~&\xeb" +
-	"2\xbb\x82\xef\x0b\xfb\x82\xb8\xd3\xde\xe0\x06\x02\x99\x8b\xb7" +
-	"\xd5\\\xa1\xd6\x9c\xde\xedT\xcb\x9014=\x8d\x1a\x83" +
-	"j\xf9[\xac2Uu\xe4\xdcn\x87\xe9\xc41\xd4t" +
-	"\x1b\xcf\x0f\x0f\\\xb3\xbc\xfa\xa9,\x154\x8c\xa1*\x98" +
-	"3\x06\xc5\xbc\xf7\x0b\x9d\xef\xbf\xf6\xe6\xdc=\x86\x98\xfa" +
-	"\x8a3ch<\\\xa0+\xde{\x7f\xc5s\x13>X" +
-	"\xf2\xbd>r\xae+;%l)\xa3\x06.\xc3\x85\x7f" +
-	"\x1b\xf2\xe4\xbc\x07?\xfdh/\xea\x87u\xe5\xad\x8be" +
-	"\xaf\x0bC\xc6\xe2'\xdfX\\\xdb\xbb;\xf4\xf0\xabk" +
-	"O=\x97\xe5\x0c[\xc6\xd2cw\xd1\x15\x93g=\xbd" +
-	"\xf3s\x07\x9a\x9fw\xe6\xaf\x86q4'\xcc\x19\x87\xb7" +
-	"\xae_\xf8\xaf\x07\x17\xa9\x1f=O\xc42\xfbn\xf1q" +
-	"'p\xc5\xd2q\xa8\xe1\xee\x0f\x1fo\xcc\xccx\xef\x05" +
-	"\xe7\x16\xe7\xc6-\xc3\x05PN\xfd\xe9\xec\xe4\xf1'\x1e" +
-	"}\xfa\x80sAY9\xd5N\x15.\xf8\xf8\xd1\x0d\xcb" +
-	"\xfe\xbc\xe0\x86\x83N\xedI\xe5_\xa79\xb4\x1cOx" +
-	"\xe2\xe5\x8b#\x7f\x12\x1e\xf53O\x07:V~Bx" +
-	"\xa7\x9czy\xf9\x1at\xa0%M\xd7\xa8/\xcd\xba\xeb" +
-	"\x15\xe7q\xd1ki\x00\xf4\\\x8b\xf2\xfc\xf3\xef\x9f|" +
-	"\"Uu\xfe\xd2\xd0\x0a\xb5\xe4\xaek\xa9R\xf6]\x8b" +
-	"\xe7m\xf8\xe6\xef\xfe\xf6\xc4u'\x0e;]\xa1t<" +
-	"u\x85\xaa\xf1\xb8\xc3\xef\xdfy\xf8\xce\xf8\x91%\xbf\xca" +
-	"\xca\xfa\xe3\xe9\x0eq\xba\xe0\xe4,\xdf\x8ap\xebw~" +
-	"\x85\x85\xc8\x91\xf6\xa9\x01\x84\xd5\xe3\x9f\x15\xd6\x8f\xc7\xdf" +
-	"\xac\x1bO%\xeez\xf2\xf4\x9e\xf2\x82\x93Y\xdbUT" +
-	"P#\xd4V\xe0vo\xde\xff\xe0_\xafm\xfd\xf71" +
-	"\xd3}\xa8\x1d\xbf\\A\x0f\x94+\xfeD \xf3x\xd7" +
-	"\xc9\x89\xd7\xbc\xfd\xd6o\xdc\x95\x80\xba\xc5\xd4\xca\x1f\x09" +
-	"\x0d\x95\xf8\x9b[*i\x8cM\x7f\xe9\xbfT\xb8p\xfc" +
-	"\xb7\xc6\x05u\xb7\xb8\xfe\x17\xb8\xdd\xde\xebQ\x037." +
-	"\xe8\xba\xbdv\xdf\xbc7\x9c\x1a\xe0'\xd0J[6\x01" +
-	"%\x9a\xfd\xf6\xf6\xca\xeb\xd7<\xff\xa6#[5LX" +
-	"\x8c\xc1P\xf9\x95`\xf8\x0b/\x9d\xff]V0TM" +
-	"\xa0\xb2N\x9d\x80\x9b\x1f\xde\xfa\x8b\xe3\x0f]3\xe3d" +
-	"\xd6\x8a\x9d\x13h\x99\xd9KW\xfc\xee\x8bO\x9d\xdc\xfc" +
-	"\xf5\xd8;\xee\xf4K\xd57\xaa\xea\xa0\xf0\xb9*\xfcT" +
-	"V\x85W\x0f\x15\xdd\xaf\xf8g\xbc\xfd\x8e\x1e\x10\xae\\" +
-	"}\xa1\xea\xa0\x007\xd0bP\x15\xc4\xab\x7f\xf1\x077" +
-	"}0\xef\xf0\x94w\x9dW\x1f~#\xbdz\xc5\x8dx" +
-	"\xf6\xc9\xeb\xce\xed\x18\xf6\xf7}\xef\xba\xcb\x0e\xd5\xe4\xa6" +
-	"\x1b\xb7\x0b\xdbn\xa4\xea\xba\x91n\xb7\xfa\xab\x8f\xdd{" +
-	"f\xf5\x99w\x0d\xd3\xb1\xf8\xd5\x8b\x13\xa9o\x1f\x9a\x88" +
-	"\x016\xf7\xe8\xcf\x03EC~\xf8\x9e\xab\xec\xd0\x9b," +
-	"\x9d\xf4#a\xd5$\xfc\xb4|\x12\x1e\xfd\xf2\xed\xff3" +
-	"\xe5\xfb\xff:\xf4>\xc6\x9a\x95%\xceM\xa2j\xf7U" +
-	"\xe3]'o\xb89}=s\xcb\x1f\x9de\xf5\\5" +
-	"Mw\xbe\x1a\xdcb{\xc7=\xf7\x96\xb6~\xe5/Y" +
-	"\xba]TC\x83ii\x0d\x0atv\xcd\xe0\xdaq\xa3" +
-	"?:\x95\xb5\xa2lr+\xf5\xee\xc9\xb8G\xfd\x8c\x87" +
-	"O\xed\x19}\xdfigN\xdd2\x99\x9ag\x17]\xf0" +
-	"\xce\xd6yS?\xfd\xf5\xf3\xa7\xb3\xb6\x18RK\xc5(" +
-	"\xad\xc5\x157\xff\xec\x99\xf7\xb6\x04\xce\x9eq\xfaO\xba" +
-	"\x96jyU-\xfa\xcf\xbf\x87\xfe\xff\xcf\xff\xe9\xcc\xb8" +
-	"\xb3Y[\xec\xaa\xa5Q\xba\x9fn\xb1r\xf0\x17~\xfd" +
-	"Zy\xebY\x87\x87UL\xa1\xe9\xf6{\xcb\xbf\xfb\xfb" +
-	"\x19\xcf\x9e;\xeb\x8c\xdf\xd2)TK\x15S\xf0\xa7\xd5" +
-	"|\xdd\xac?\xc6\x86\x9dG\x13\x16\xb8\xf3\xc5\xf2)\xef" +
-	"\x0b\xeb\xa6\xe0oVO\xa1&<v\xe8\x99\xf9_\xe9" +
-	"\xb8;\xe38h\xdb\xe7S@n\xcbHi\xad\xe3\x86" +
-	"\xb0\x94\x1c\x94H\xd65\xa4\xb5\x0e9\xa1E\xc3\x92\x16" +
-	"U\x12-r\xaa3\x1a\x96oH'c\x8a\x14\x99%" +
-	"\xf74I\xe1\x85\xd2|\xb9\xbcYV\xd31\x0dT\xb1" +
-	"\x80- \xa4\x00\x08\xe1\x0b\xdb\x08\x11\x87\xb2 \x960" +
-	"\x90i\x8f&\xe6\xcb\xa9d\x8ap\xd1\x84\x06\x85\x84\x81" +
-	"B\x02\x99\x88\x1c\x8bv\xca\xa9\x9e\x02<-\x91\xac\x9b" +
-	"f\xfcm\x1e3?\xa5\xa4\x93\xb8\xb7?\x1d\xd3\xb2\xf6" +
-	"\xae#D\x1c\xcc\x82X\xcc@H\xd5$-\xadB\xc0" +
-	"\xce\x97\x04 \xe0\xd8\xde\x97c\xfb\x94\x1c\x93%U\xbe" +
-	"U\x89\xc7\xa3Zy\x93\x94\xe2\xa4x\xd6)\x8d\xf6)" +
-	"\xbdT\x96\x19\x11KvSI\x90H\xd6\xb5\xa4\xa3\x9a" +
-	"\xecoR\x94X\x13\x808\xd4\xda`z5!b=" +
-	"\x0b\xe2l\x06x\x80b4\x1b?\xa3\x99\x10\xf1v\x16" +
-	"\xc4\xbb\x18\xe0\x99@1\xfa\x1a/\xb6\x12\"6\xb1 " +
-	"\xde\xc7@P\xc5\xed\x80#\x0cpxP\xa7\x14\x8dI" +
-	"m1\x022\x0c&\x0c\x0c&\x90\x89I\xaa\xd6,\xab" +
-	"\x0aaS\x1a\x00a\x00\x1c\xd7e\x8c\xeb6\xcb\xe1h" +
-	"2*'\xb4\x90n\x1d\x94m\xb0%[\x05\xaa\xb0\x9c" +
-	"\x05q\xa2C\xb6\xaa\xb1\x84\x88\xd7\xb1 N\xb6\xf5\xea" +
-	"\xb7k4\x01\xf0\x13\xe0Ty\x11\x0c!\x0c\x0c\xc9C" +
-	"\xc7\xe1\x94,i\xf2\x97LC\xa6c\xac\xa6\x0e\xfc\xa3" +
-	"\x98\x14\x8d\xdbf\x91\xe2p\xc9fas\xf9.!\xa8" +
-	"\x87\x12\xd6G\x88U\x0f\xc0\xec\xd1\xf8\xbd_'\x0c\xbf" +
-	"\x87\x03\x1b.\x82\x19\xd3\xfc\xb6e\x84\xe17q\xc0X" +
-	"\x98\x09L\x94\xc0\xaf~\x8c0\xfc*\x0eX\x0b.\x81" +
-	"\x99\xd5\xf8%\xad\x84\xe1\xd3\x1c\x14X(\x18\xcc:\xc3" +
-	"G\xf1;\x89\x03\x9f\x95\xa0\xc1\xac\xc2\xfc\\\x94E\xe4" +
-	"2f\xb0\x81\x19m\x84\xd4C\xa6]\xd6\xc2\x1d\xb3\xe4" +
-	"\x1e0\x1f\xd6C\xdf\x95\xa0\xd6C&\xa9(\xb1\x16M" +
-	"\xd2\x08\x9b\xc6?U9\xd5)\xa7f$\x08\xdb\xae\xd4" +
-	"C\x86\xea\xda\xb1\x8f\x8a\xbb7A_wjI\xb7\xc5" +
-	"\xa3\xaa\x1aU \xa1k\xd0\xb4\xc7\xa6\x11\x84\x88\xdf`" +
-	"A\xdc\xea\xf0\xa4-h\xa4\x8d,\x88;\xd0\xcb\x19\xdd" +
-	"\xcb\xb7\xe1\xc3o\xb1 >\xc9\x00\xcf\xb2\xc5\xc0\x12\xc2" +
-	"\xefD\xd7\xdf\xc1\x82\xf8S\x06\xa0\xa0\x18\x0a\x08\xe1_" +
-	"\xc4\x85/\xb0 \xbe\xcc\x00\xef+(\x06\x1f!\xfc\x01" +
-	"\x8c\xa6\x1f\xb3 \xbe\xc5\x00\x1b\xb5L\xeev\x81\xde\xa4" +
-	"\xd4\x83j\xb0\\\"e\xc4\x01a5\x15\x8a\x084\xb1" +
-	"@\xbf+\"\xd0+w'\xa3)Y\x05\x1fa\xc0G" +
-	" \xd8\x16S\xda\xdc\x8b,M\x80\xa1\x89[\x83\xd45" +
-	"Q\x0b\xe5\x96\x16\xce\xa0\xc8\x7ffA<\xcb\x80\xa9\x84" +
-	"\x7f\xa2\xc4\xa7Y\x10\xcf\xa3\x12@W\xc29T\xd7?" +
-	"X\x10?E%0\xba\x12.\xe0\xaf\xcf\xb2\xd0\x0c\x0c" +
-	"\xf0\x05\xac\xae\x85\x8b3\x09\x11?e\xa1\xa5\x04l5" +
-	"\x08\xc3\xa1\x9a\x90\x96\x00\xb0\xd02\x01\x9f\x0f\xf2\x15\xc3" +
-	" B\x84\x0ah$\xa4\xa5\x1c\x9f\xd7\xe3snP1" +
-	"M\xfc\xb7@3!-7\xe3\xf3\xdb\xf1\xf9\xe0\xfab" +
-	"\x18L\x880\x1df\x12\xd22\x0d\x9f7A\xdfH\x0a" +
-	"\xcaI%\xdca\xc6\xb9S\xdfqYU\xd1\xb7L\xfd" +
-	"v\xc9\xb1\xb0\x12G\xc7!\xa6\xe6\x02v\xfd'\x80\x0f" +
-	"\x83R$\"G\xdc\xdaO\xc9q\xa5\xb3\xcf\xe3\x8c." +
-	"I\xa2\x9d\x80\xe20b2&\x85\xf5C\xdc\x09/W" +
-	"\xf9H*\xaaF\x93\x0e\x87\xd5\xc3\x91\xfa\x1a\x8d\xd4W" +
-	"\xefp\xd8[\xf0\xe1M,\x88\xd3\x18\x14\x0c\x13\xa6j" +
-	"_\xc7\xea>\xf4\xeb\xf4\xa6\xe4\xb0\x1cMj\x10\xb0\x11" +
-	"\xa8\xab\xe8\xe4\xaci\xb2\xd6\x18S\xda\xca\x9bC\xfa\x19" +
-	"N\xb9*\xed\x94le\xe4J;#\xfb#\x92&\x99" +
-	"\x1a\xf1\xab\xd1\xc5\xb2\x95\x86\xe5D\xa7\x1cS\x92\xb2\x19" +
-	"\xacw(\x9a\xae\x81\xa0\x12\x9b\xadt\xe1!\x01c\xc7" +
-	"\x8af{G\x1e\x8c\xfa3i1!\xe2D\x16\xc4\x9b" +
-	"\x99\x01*N(\xa5\xcdU\xe5H\xdeF\x90\x13\x8b\xd2" +
-	"rZ.o\x0ab\"\xcf\xba\xee\x02\xa7 \x86t\x93" +
-	"\xd0\x0c\x13X\x10ob\x1c\x91\xeb\xd70C\xe5\x0a\xf0" +
-	"\x81\xca\x89!\xc2\x1c)\xd1c\x95\x13\x87\x18m\x86\x18" +
-	"\xd3l\xad7\xcc\xb4\x0bwF5\x12\x1f\xe1\x94\x84\xc3" +
-	"%,\xcaJw\x89\x8c\xe1\x12\x9e\x1e\xea(\xc9\xb8f" +
-	"\xb6\xccJ\xed\xaer\\\xdd\x8f\xed\xa71\x10\x8c&\"" +
-	"r\xb7io\x7fR\xd2:r\xa5\xa9\\\x96\x88EU" +
-	"MN\x947I~j\x08\x07Li4n{\x9f}" +
-	"\xf6\x97\xd1!\xeeaA\x8c8R\x97\x84\xaa\x9a\xc7\x82" +
-	"\x18c\xa07\x9cN\xa9J\xca\xa1\x10\x8b<2\x14\xd2" +
-	"\x15MD\x94\xae92\x09\xd1|\xa1Z\xbe\xa4\x7f\xd1" +
-	"\xd8C8\xcd\xf1\xd4\x14\x9fu\xd7\x9b\x84\x0e_h\xdd" +
-	"v\xa0\x80V\x03^^\xc7x\xa7\xf8\x80Mu\x1a\x02" +
-	"\x99Ab\xe7qz\x05\x17fk\xb4MoA6\x84" +
-	"E\xd3X\x10\x9bP\x19\xf5\xba2\xe6\xd4\xd98\xce\x9d" +
-	"<\x9d\x10)\xa4vH)G\xc0\xb8\xa5h\x0a\xa5\xd5" +
-	"\x8e\x86\xf0B\xd7\xf5*m\x90\xe3O'\xefR\xacP" +
-	"7\x11\x8e/':7+|\xbbB\xdd\x9d\x8d\xab\x97" +
-	"\x08\x85M\xc4\xddG\xd6;\x824\xaf\x18\xae;4\x93" +
-	"\xc9\xce\xa7\x13\x19(\x84\xcf2\xe0 L\xf9\xaaF\xc2" +
-	"\xf4\xa6\x13\x0b\x13JW\x82\x0c\xeaE02[\xe9\xba" +
-	"$\xdch\xc6\xec\x00F\xaav\x1a\xc9\xf0\xd89\x98\xec" +
-	"f\xb3 \xde3P\x85\xf3\xac:\x03wB&\x0c3" +
-	"\x1b!*\xabJr\xf5A\xd1\x08n\xa1\xf5\x10\xce\x91" +
-	"\xd0\xfa\xa4\x09K\x19!\xfd\x14\xd4\xf7l\x8aXM~" +
-	"\x19L\"B\x10\x99F\xc2\x08\xd3\x19\xc4\xac&\xa1\x02" +
-	"&\xf5$Le\xaa\x09#T1\x88ZM\xea\x19\xcc" +
-	"nZ(c\xda\x08#\x942\x88[\xcd\x0e\x1a\xcc\x16" +
-	"U(dZ\x09#\xf8\x18D\xae&\xd5\x07&\xcd!" +
-	"\\\x80:\xc2\x08g\x00\xb1\xabI=\x81\xd9\xbc\x0a\xef" +
-	"\x01\xee|\x1c8\x18dq\xd4`\x12P\xc2\x11\xfa\xdb" +
-	"\x03\xc0\x01g\x11\xb7`\x0e\x1b\x84}\xf4\xb7{\x80\x83" +
-	"\xc1\x16\xcb\x0a&\xf5$l\xa3\xbf]\x0f\x1c\x0c\xb1z" +
-	"z0)~a\x15T\x12FX\x02\x1c\\aq|" +
-	"`\x0eX\x84E\x80\xda\x90\x81\x83+-\x8e\x10LZ" +
-	"F\xf82\xa0&\xe7\x00\x07C-r\x0f\x1e\xdd\xb0\x8c" +
-	"\xfcy\xc1\x0d\x07\x85\x06h&\x8c0\x158(\xb4\xd8" +
-	"\x0f0{h\xa1\x8aJU\x06\x1c\x14Y\xb3\x110I" +
-	"Za8\xbdQ!p\xe0\xb7\x869`\x12\xdf\x02@" +
-	"\x8a0\xfc\x05\x0e\x02\x16\xc3\x00f\xaf\xcf\x9fY@\x18" +
-	"\xfeC\x0ex\x8b\x0c\x03\x93\xa7\xe0\x8f7\x12\x86?\xc2" +
-	"\xc10\x8bg\x05s\x94\xc1\x1f\xc0\xef\xf6q\xbdF\xed" +
-	"\xab\x87 \xf5\xd4z\xcc?z5$\x9c\x94\xe81\x1b" +
-	"\x89\x86v\x8d\xb0r\xaa\x1eB\xf4K\xec\x13\xa40\xc6" +
-	"lL&\\d\xbe\\\x0f!\xbd|`\xc7`\x84&" +
-	"\xe1\x94t\xb2\x1eBa\x9a4\xea\xc1\x8fx\xab\x1e\x82" +
-	"4\x90\xea\x11'\xc6\xdb\xe4\x14n\xe5\x08\xadz\x08E" +
-	"\x13\x9dQM6[\x8f[\x958\xe1\xe8\xef3f\x12" +
-	"\"AcGD}JJ\xbbU!~\xfdAo2" +
-	"M\xd1S=\xf4\x1a8*\xbbW\xc9U\xfa\xc2f/" +
-	"\xe9wc\x90:\x8f\xb2;\xd3\x86 \xc6\xe5 `\xcf" +
-	"\x9c\x0c\x9c\x97O\xb9\x17Q\x97\xd8z\xb1i\xd5\xd53" +
-	"5\xda=\x93\xd52-ptGf\x02\xdb\x89u`" +
-	"+\x0b\xe2\xd3\x8ena\x17J\xf8$\x0b\xe2s\x8en" +
-	"a/\xe6\xbf\xa7Y\x10_`\xa0\xcc\x07z\xcf\xb4\x0f" +
-	"\xef\xf7\x0c\x0b\xe2\x8f\xbdze\xd3\xc2\xfe\xc8|9b" +
-	"a\x0b\x84zVV4\xc0>\xbd\xa6\xf1,\xd8\xd6\x83" +
-	"u{\x80\xf2f\xea\xa0)\xadv\xdc\x96\x92\xe2F\xe3" +
-	"=\xd4.\x1b\xd3+\xed$\x8ee\xc3H\xe3\x8dF\x1a" +
-	"\x9f\xc7@!s1\xa3\xab\xe1\xfe:\x1b\x8e\xf8\x95\xa4" +
-	"\x9c\x80\x80M\x80\xea\x16\xe95\xb4o\xd7\x7f\x8bN\xd5" +
-	"\xeb\x7f(A\x8b\x17\x04\xec\xc9R\x9eD\x91\x93\x8f0" +
-	"I\x8c\x1c\xd8\x8d\xf7\xf2\"W\xa5\x89\xc8R$\x16M" +
-	"\xc8\xa8S\xa3\xf1\xec\xe3:\xfai-\x9a\xc4i\x86\xef" +
-	"P=44\xa2\xcc\xfc\xd4\x99\x84\x00\xc3\xd76\x13\x02" +
-	",?\xa9\x95\x10(\xe0\xab\xf0/\x1f_\x91\"\xc4," +
-	"\xb8\x19)\x1c\x96\x93\x9a\x1c!\x84d\"\xe9d\x0c\xab" +
-	"\x17\x019\xd3\x95R\x12\xf3\xa7'\x15\xc2\x86;2j" +
-	"L\xd1\xee\x92\x16\xca\x04\x12\x99EiE\x93\xa6w\x87" +
-	"IP\x96#r\xe42\xb8@\xd5\x8b\xb2\x99\xe9\x00k" +
-	"I\x8bh n\x08;0\xb61\xc9\x8c\xb4\xda\x07\xdb" +
-	"\xe4\x0a~=\xa3y\xe1\xde\x056b0\xcd6g\xac" +
-	"\x93\x9d\x1bc\xb0sm6;\x97\x91\xda59\xf5\xa5" +
-	"\x94B\xfcY\x88/.u[P\x96.i\xe9\x90\x08" +
-	"\x97\xba\x84N\xc9\xec\x0c\xcdN\xc9!h\xa5\x07\xdc\xa9" +
-	"s\xc2\x1d\x83`qJ\xef\xef\x90\xd4\x0eS\xbc\x90\xd2" +
-	"\xde\xae\xcaVXgI\xebv\xbd\xe9z\x81h\xd1\xfc" +
-	"\x92\xe1{#\xf5\xcdu\xdf\x9b^G}\xef\x16\xdd\xf7" +
-	"\xa6\xa6\xa8\xef\xd5\xd6Q\xdf\xa3.8\x88\xafh\xb5]" +
-	"0\xa4jJJ\x8edy\x9f\xcb\xc9B\x09\x05/\x9e" +
-	"I(\xda\x1c\xac\x19\x04R\xd9\x0e\xea\x96\xb0I\xa1\xcd" +
-	"h:\x06\x9a\x0b\xbc\xd7y\x11\xaec\xbd4Umk" +
-	"*/\xa6\xb3O\x0c\xf7oL\xa3\xf8y\x19\xb3\xd1K" +
-	"\xc6J\x87+z\x18\xd3\x9d\xbb\xfd\xed)%\xee\xe9{" +
-	"\xf9q\xea\x97Iv_J\x16\xf0J\x94\x0b<Z\xed" +
-	"fG\xabm\x8d\x09\xfc\xd1D\x1f\xb2\xce\x93\x97\x18(" +
-	"u\x9b\xd0C\xf1B\xe6\xfd]y =R\xd8\xe49" +
-	"\x9b\xc8\xceu\x94\xaa\xf0\xcau\xf9K\xae\xf7\xbf*\x15" +
-	"\xb6_\xbe\xa09g\xc9\xf1jn\xdcQE\x9b-\x07" +
-	"Z\x19i\x1d\xb6\xaf\xdaF\x11<\xba'>\xdc\x8f\xda" +
-	"{N\xe7m\xad\xb0z\xb1\xd2A\xdc\x9a\x0c\xef\x014" +
-	"\xfbOY\x10\x0f\xdb\x0c\xef!\xfc\xf5\xcb,\x88G\x19" +
-	"\xe0}\xac\x8eV\x8e\xe0\xc3\xd7X\x10\x7f\xcb\x00?\xa8" +
-	"\x80\xf2\x9a\xfc1\xbc\xd5Q\x16\xc4\xb7\xdd\xb72\x11\xa6" +
-	"\xe9\x0c\xd9\xc8\xc5\x1b\xdd\xf4\xb6+\xe9DDNYd" +
-	"\x92\x0e1m\x1aB\x07|-2\x81\xfc\x87\x1c\xe6Q" +
-	"\x11\xb3\x01\xf4\x9eW\x94\xe7\xc3\x9a\xe4\xc9\xe24\xcb\xc1" +
-	">\xf4\xe1b/>\xad\xcdA\xec]\"#3p\xd4" +
-	"\x9b\xc3\x83\xec\xa0\xd7.\xab\xf6\xe7\x89\xe1\xad\x8b\xe7\x98" +
-	"\x06\xea\xd4-\x04\xeci\xa8\x01\xf2\xb2\x06vr\xaaS" +
-	"\x0eR\x8a\xc4\xe5\xe9\x95NO\x87\xbe\x9e\x0e\x9e\x8en" +
-	"\xe0\xf2\x03\xad\xb6\xa3[\xb8\xfc\xd0L\x87S\x9b\xb3\x8c" +
-	"c)\xdb\xa9M\x06\x9f?\x8eq\xf2\x16\x0b\xe2\x07\x0c" +
-	"\xf8\x13R\\\x86\xa1\x84\x81\xa1\x04z;\xe5\x94\x1aU" +
-	"\x12\xe6\xdf~-\x1a\x97-\xe8\x18\x97\xba\x9b0\xcd\x10" +
-	"V\x8aX\xb6\x8bK\xdd\x8d\x92\x16\xee@E;\x9e\xd1" +
-	"\x99 \x09F\xe5\x84\xc3\xe5\xe3R\xf7\xadR,\xd6H" +
-	"\xfc=^\x84\\\xff\x19\xd0\xa3\x92,p\x10\x1e\xde\x14" +
-	"\xee\xc0\xd4}:\x1b\x0b\x05\xac\xdd%T\xfc},\x88" +
-	"\x1dv\xe2\x93+m^\xd2\xea\x9c\xa2\xe8\x15\x11\x16\xc4" +
-	"$Z\x08t\x0b\xc5qe\x07\x0b\xa2\xe6\x02HYt" +
-	"\xba\x0b-e\xf1\xee}\xa6A\xcd!\xbd\x13t5x" +
-	"c=\x1a\xbcJ\xe7L\xcc\x10s[\xa5s&f\x88" +
-	"\x99\xd5\xf5\x150\xba#\xedjvt}f\xca\xdc[" +
-	"gt}\xaf1\xc0-\xb45\x9c\xe5\"Y\x97\xf3\xa7" +
-	"\x14\xc5\x1e\xc1\xab\xd1\xf9\x09IK\xa7\xb0\xa6\x9aX1" +
-	"&K\x9d\xb2#EYo$\x1a)\xea2\xde\x0f0" +
-	"\x8a/\xf1\xe2\xdds\xd2\xff\x9edY\xaf\x91B\xfa`" +
-	"\x93\xbc\xf8Pk\x1a\x94\x83i\x8d&\xda\x15\x08\xd8\xef" +
-	"1\xe59\xd41\x87\x1c\xe6P'\xdf\x9e\xc4+\x8b\xd7" +
-	"\xd9\xc3)k6Ui\xcf\xa6\x0c\x82\xc6\xb6\x8e\xf5\x9a" +
-	"\xa1n\x1d\x7f\\I\xc9y\xf7\x1c&L\xf5\x9aF5" +
-	"\xf6/\x88U}\xb3\xf3x\xf6\xf9n6`\xba\xf17" +
-	"\xe5\x02\x1cA=\xd6#\xa8Gx\x05u\xa3WPc" +
-	"\xda\x8d\xb1 v3Y\x90\xdd9\xb4t\xcf\x8c\xac\xc6" +
-	"\x98m\xd0\xacL\xea\xc5]\xdc\x99\x94\x13T\xdabK" +
-	"\xda%(D7\x0b\xe2\x83\xb6\xb4K\x11\"}\x95\x05" +
-	"q\xa5\x03\x0d-\xc7\x8a\xfc \x0b\xe2Z\x07\x1aZ\x8d" +
-	"~\xff\x08\x0b\xe2F\x8c\xed\x07\xf4\xd8^\x8fV_\xcb" +
-	"\x82\xf8-\x0f\x9e\x9a\xb6\x93\x16\x18\xb9\xb4\"\xee\xa6g" +
-	".\xa3\xa6\xe7\x1d\xbbuF\xec\xde\x9e+vC\xf4\xcd" +
-	"\x16\xcbc\xb8\x1c\xf3\xf5&NQ\xb5\xdc*\xb7\x0e\\" +
-	":\xc2K\xe7\xb8\xf2\x01\x16\xc4G\x18\x00C\xe5\xab\x1a" +
-	"\x1dv0\xeb\xf2j\xb4\xd8J=\x1b\xbbU\xde\x8f\xe7" +
-	"\\\xda+\x03\xb9\xe2N\xe7@\xfb\x9b\xc5eu\x87\x0e" +
-	"N\xcc\xba\xe8\xfd\x8d\x06%\xa6\xf5\x95\xbfW\xdf\xdfc" +
-	"\xe0\xde\xa9,\xec;pw\x1b\xe0\xee\x90>\xd2w\x8d" +
-	"([\xed\xee\xcd\x12\xad\x01\xa5\xb8\xd90z\x7foZ" +
-	"\xf4\x09\xc0K\xa1z\xac\xb4\xedH\x19\xcd\x8e\xf4\x00c" +
-	"ti\xa2\xadvy\xb7\x14\xb5\x08\x01X\x92\x05\xf1\xab" +
-	"\xb6G\xf4\xa0\xafj\xbaG\xe4\xff\x86UL\xe9\xba[" +
-	"\xd2\xe4\x94\x03T\xb9\\:`\xff/\x86\x0b\xcf\xe73" +
-	"\x9c\xf6j\x99/\xfd]\x05\xeb\x8d\xff\xbc\xdfU\xf0\xf5" +
-	"\x87\xf0\x1a0\xfb\xd8I\xc0\x9bl\xb1<\xb5\xcdI\x9f" +
-	"\x19I[\x9ci\xd3g!\xbd\x01r5>\x01\x1d\x85" +
-	"\xce\x91UU\"\x9c3\xa9!\x8eET\xea\xc4\xb1y" +
-	"\xbd\xf7a\xb0\x83^-\xb3\xb3\xa0\xcd\xb4\xdd7\x88\xbf" +
-	"s\xe8\xd1z#6\x8f\x01\xff@8v\x80\xb7=x" +
-	"\xa8\xef\xcb\x1a\xfb;\xa4N\xfb\x0d\x8f\xb0\x12O\xc6d" +
-	"M\xf6:=\xf7TW\x1f\x9fX/\xd2\xb9\x14\xd2\xe8" +
-	"\xc1!8\xde\x00\xeco\xaa}\x19\xa3Q\x9b\xc6\xc8A" +
-	"\xc1\xb8\x91\xdd%\xb8\xa7\xd5w:n\xd7\xecA6U" +
-	":\xb2\x95Y\xed\x09\xa89g\x06\xdeh*\x1f\x1e " +
-	"\xef\x97\x1d\xb3\x8c\xd4\xdf\xdbJY\xd3\x85:\x87\x99\\" +
-	"\x14F(AY\xd5\x9c\xfc\xae~T\xb3\xacr\xc6K" +
-	"\xa1\x8e2[\xe7Uf\xc7z\x95\xd9j\xbb\xccZ\xd0" +
-	"f\xd5L\xa3\xa4~\xc3&z\xd65\xdap\xc7&Z" +
-	"\xad\x7fO\xc9\x83h\xed3,\xf9?\xbc}e\xd4]" +
-	"\x13w\xffo\x00\x00\x00\xff\xff\x7f%Q*"
+const schema_b8a3d10c6f2e4977 = "x\xda\xac{}x\x14\xd5\xf5\xff=3\x09\x0bJ\xdc" +
+	"]&(\xf2\xb6B\x83\x90\x08\x08\x09A\x09\xe0n\x16" +
+	"P\xc2k&\x91\xaaQ,\x93\xec$Y\xd8\xddYv" +
+	"g\xf3B\xa5\x11*\x08U\x04\xb5\xfc\x00-}\x00\xa1" +
+	"\xbe\xd2\x8a\x8aU\x1f\xb5B\xd5j\x85Vl\xb5\x02\xf2" +
+	"\xabPi\xab\x92ZZ\xa8`\xc5\xfd>\xe7\xce\xdb\xdd" +
+	"\xc9$\xd9\xf8\xf4\xbf\xdd\xd93\xf7\x9e\xb7{\xce\xe7\x9c" +
+	"sw\xdc\x9b\xf9\x81\x9c\xf1y\xdf\x1bF\xb8\xea\xbb " +
+	"\xb7W\xfa\x86\x03\xfd_}\xf7\x9b\xda;\x89w\x18\x10" +
+	"\x92\x0b.BJ6z\xde\x03\x02\xc2\xe3\x1e?\x81\xf4" +
+	"\x8b\x1f\x0d\x19\xb3\xf2\xde\x17W\x10\xaf\xcf$8\xe8Y" +
+	"\x8c\x04\x87)\xc1\xbe\xd6\xad}\xef\xfe\xe7\xa9\x15D\x1c" +
+	"\x06H\x91\x83\x14\xe7=\x0f\x01\x81\x92>\xf8\x12\xa4_" +
+	"|v\xcc\x9c\xd7b[V\x1a$\x1c\x92\x0c\xeb\x87$" +
+	"\xc2\xf8~\xbf \x90\xfe\xe6\xddoN\xady\xe2\xf7+" +
+	"3v\xe9\xb7\x03\x09\x8e\xf5\xc3]\xda\xdd_\xfe \xb2" +
+	"\xa5\xfe\x87D\xbc\x18 \xdd\\1V\xe9{\xe8\x91\x17" +
+	"\x08n&\\\xe8\xf7\x84\x90+\xe0'\x10p\xb1\x01\xab" +
+	"gs\xde\x81\x17\xad&\xa2\x1b\xb8\xf4\xce\xbd?\xcc\xfb" +
+	"r\xbf\xf4S\x8dv\xbb\xf0\x95\xb0\x9b\xd2>.4\x13" +
+	"H\xcf\x9b\x9f\xf8\xf7\x81s\x9e\xd5\xda\xc6\x94\xf7\xdc\xfc" +
+	"\x87\x80\xe4\xa4?|\xf2\xf5\xcf\xcf/\x18\xb0\x9ae\xe9" +
+	"\xac\xf0\x00\xb2\x94\x9b\x8f,\xad\x9f\xdf2\xed\x9f\x9b\x17" +
+	"\xac&\xde\x8by\x8b#\x02%#\xf2/\x02\xa14\x1f" +
+	"_\x18\x9f\x7f\x03/\xa4.u\x11\x92>y`\x91\xe7" +
+	"\xa1\x81\x0fQ\xae\xc0\xe2*7\x17\x99Yx\xe9{B" +
+	"\x18\xc9J\xe4KoB\x95y%\xd7\x8e\x87\"\xeb\xee" +
+	"\xb6\xc9\x90\xebB\xea\xf7/{F8v\x19R\x1f\xbe" +
+	",\x8d\xd4\x0b\xce\x1d~p\xe8\x83\x03\xd7\xe8\xbcR\xfd" +
+	"\xf6\x1fX\x8b\xbc\x0e\x1b\x88b\xc6>9\xb4a\xd0\x80" +
+	"!k\x89\xe8\x03S\x9au\x03\x97!\xc5\x16J\xb1\xe5" +
+	"\xd9\x9f\x8d\xdaR0\xef^\"^\x8a\x0a\xfe\xc3\x8e/" +
+	"[\xce\xce\xd9L\xf2]@\x88pv\xe0\xbf\x08\x08\xe7" +
+	")\xe1\x1b;N_\xf2\xe6\xddwn`\xf7Z8(" +
+	"\x81+\x85\x07!\xc1\x03\x8b~\xf8\x17\x1f\xf7\xfe\x86\x8c" +
+	"\xbd\xde\x1eD5w\x98R\xcc\x9f\xfb\xf9\x9b-\x85\x8f" +
+	"\xdcoW\x05R\x0as\x07\x1f\x11n\x19\x8c\x9f\x16\x0c" +
+	"F\xe2\xc4\xc3\x1b\xfe\xff\xa9{V=\x98\xb1\xdc\xbe\xc1" +
+	"\xd4\x03\x0f\x0eF{\x8f\x9e\xbfb\xef\x07\xdbo\xfd1" +
+	"\xf1\xba\xed\xab\x95,\x1f\xc2\x81\xb0v\x08.\xb7j\x08" +
+	"Z\xed\xb3\xad;[\xfa\x9d_\xbcQS\xec\x9e\x9f}" +
+	"\xbc`p\xdbs\xef\xe9{\xbf8\xe4\x19a\x1f%~" +
+	"e\x08\xae\xbc\xe6\xb3\xbf\x0d\xfb\xcb\xe5\xfb7j\x8c\x9a" +
+	"\xc4\xd4\x93\x16\x0c}IX8\x14?\xdd2\x14\x17." +
+	"\x9e\xfe\xce}o\x0e=\xb5Q;I\xd4\x93Z\x87R" +
+	"O:y\xd9\x1d\xcf\xfd\xf7\x91\x9d\x9b\xd83\x16\x1e\xfa" +
+	"\x04\x0a\xd0J_]\x7f\xd1w/>\xfa\x87\xdd\x9b\x18" +
+	"'\xdc\x82\xbf\xe7\xa4\xef\x1b\xc9\xdfP6\xf2\xc4&\xe3" +
+	"\xe4\xd0w\xd7j\xefn\x19\x8a\xea1-\x95\xc9\xe2t" +
+	"\x17G\x88\x90\xeb{F\xc8\xf3!\x8f}|H\xdc\xe0" +
+	"\x09\x1f\xf9eX\xdcl\xe8\x92\x1a\xaf\xc2GMs\x8b" +
+	"\x8f\x9e\x9d\xe57\x8fH\xaeY\xbf\x99\xe5\xf5\xaco?" +
+	"\xf5\xfa+\x90\xd7E\x1b\x1e\x9e\xb6\xa5\xfa\xf3\x9f\xe8\x04" +
+	"t\x85\xc2+\xe8Q\x9et\x05\xee\xd1\xffentj" +
+	"r\xe5V\x96`\xe3\x15t\x8b]\x94\xa0\xa0\xbd``" +
+	"I\xfb\x93?%^7o\x99\x0b7\x18\xf6\x95\xe0\x1d" +
+	"\x86\xf4y\xc3~\x93#\x8c(\xc0cS\xb2f\xf3\x82" +
+	"e\xbfh\xd8\x96a\xfe\xbc\x02j\xfe\xcb\x0bp\xbd\xa5" +
+	"\x03\x0e=}O\xf4\x9dm\xa8\x81\\\xbb7\xb5\x16\x1c" +
+	"\x11V\xe1B%+\x0a\xe8\xc1r\xb5\xbc\xb2\xf2\xda\xf7" +
+	"\xae\xdfa\xd3\xd7\x0cp\xf1x\xb2F\xfcV8>\x02" +
+	"_<6\x02\xd5qrb\xba\xec\xfb\xf7=\xbc\x13w" +
+	"\xe7t\xd3\xac\xba\x92J\xbb\xf1J\xdc|\xfa\xd6w\x7f" +
+	"\xb5\xab\xe2\x83G\x89\xd7\xcde\x08s\xf6\xca\x13\x02\x8c" +
+	"\xa4\xe1\xe9\xcaM\x04\xd2\x17\xae/\xb9(Yr\xea\x09" +
+	"V\xb1\x0bF\xd2@\x1b\x1e\x89\x8a\xfdG\xa4(1\xe6" +
+	"\xe0\xd9'\x18\xff\xd9:\x92\xfa\xcf\xe6s\xfd=\x83V" +
+	"\x15?\x99yxGR\x15l\x19\x89l\xde:\xb9\xe9" +
+	"\xc4[\x1f,\xd8\xad\xb3\xa9QL\x1aE\x0f\xe5\x8cQ" +
+	"Hq\xfc\xc4\xea\xe7F\x7f\xb2\xfc\xe7\x1d\xf8<6\xea" +
+	"3\xe1\xd3Q\xc8\xe7IJ\xf8\x8f>\x8f-\xba\xeb\xeb" +
+	"\xff\xecA\xfd\xf0\xb6\xe0YQ\xf8\x9e\xb0\xa0\x10?\x89" +
+	"\x85H\xfb\xa8\xb0\xa7\xd7\xba\xe2\x89\xcfbPfB`" +
+	".\x8f$\x9f\x16>#\x9cF\xe2\x92\xf6B\xaa\xf9\xb6" +
+	"'\xfc\xf7\xbc\xb9\xe1\xb3\xe72\x9co\xeaU\x94\xc9\x8a" +
+	"\xabp\xbd\x09\xb3\x9f\xda5b_\xd5\xf3l\xc8=~" +
+	"\x15\x0dc\xedW\xa1\x8e\x02K\xfeu\xd7\xd2\xe4\x7f\x9e" +
+	"\xcf8\x0ey\xa3\x8f\xd0@7\x1a\xed\xd1r\xf2\xc1`" +
+	"\xba\xe2\xf8\x0b\xec\x12\x1bG\xafD\x82\xed\xa3q\x89/" +
+	"V\xbc\xfc\xdd\xf7B\xc3_b\xed\xb0o4\xcd4\x87" +
+	"(\xc1\xb2\xc7\xfex\\\x95\x9e\xfc\x15\xeb\xbf\xa7G\xff" +
+	"\x08\x09`\x0c\xf5\xdf3\x13F\x1e\xb9\xef\xa9}\xec\x16" +
+	"\xd11\xd4\x1a\xadc\xfc\x04\xbe\xbco\xd3\xca\xbf/\x1e" +
+	"\xbb\x9f\xb5\xd6\xee1t\x81W\xe8\x02\x8f\xbc~a\xf0" +
+	"\xaf\xea\x86\xfc\xda\xd1a\x87\x8c=\"\x14\x8e\xc5wF" +
+	"\x8c]\x8fj[^9(\xf9\xea\xec\x1b\xdf`\xb7\xdb" +
+	"{5=Oo\\\x8d\x0c\x9f\xfe\xe2\xab\xaf\xa41M" +
+	"\xef\xe8z\xa5\x9es\xf6j\xaaV\x18\x87\xfbmz\xf8" +
+	"O\xffxd\xd4\x91\x03\xac\xc8\xf28\xeaz\xad\xe3p" +
+	"\x85?\x1f\xbbg~\xf4\xe0\xf2\xdf\xb1[\xec\x1eGW" +
+	"x\x91\x12\x1c\x9d\x9d\xbb\xba\xae\xe6g\xbf\xb3\x1b\x1a\x95" +
+	"#\x1c\x1e\xf7\x8cp|\x1c\xbesl\x1c\xe5\xb8\xf9\xb1" +
+	"S\xbb\x0br\x8ef,\x97*\xa6f\\Q\x8c\xcb}" +
+	"\xb0\xf0\xae\xcf\xaf\xac\xf9\xf7!\xc3]\xa9\x8ew\x15\xd3" +
+	"\x0d\xf7\x14\xff\x8d@\xfa\xc1\xe6\xa3\xe3\x06}\xf4\xe1\x1f" +
+	"\xec\xe9\x8f\xba\xe1\xaa\x92\x97\x84u%4\x12\x96P\xcf" +
+	"\x9a\xf1\xea\xffK\xc2\xf9\xc3\x7fdM\xf6\xe9\x84\xdf\xe2" +
+	"r\x17&\xa0\x06\xae^\xdc<\xb3t\xef\xa2\xf7Y\x0d" +
+	",,\xa5F\x8f\x96\"Gs>\xdaQt\xd5\xfa\xe7" +
+	"?`\"\xf0\xba\xd2ex\xf8\x8an\xf7\xd5M~\xf5" +
+	"\xdc\x9f2\x0e_k)\xe5uU).\xfeZ\xf4\x93" +
+	"\xa7\x8a\xd6\xdfp\xd8\x06M4\xe5\x9c.\xdd!\x9c/" +
+	"\xc5OgK\xd1\xc5\x0fl\xfb\xed\xe1\xbb\x07U\x1c\xcd" +
+	"<\xcb\x13\xb5D<\x11\x97\xfb\xd3uO\x1e}\xe8G" +
+	"\x91c\xf6\x04E\x97\xcb\xbdf\xbf\x90w\x0d\x0d\xe8\xd7" +
+	"\xa0\x9e\xfc\x97,T\xdc\x15\x1f\x1d\xd3N\xab-\x9b\x1d" +
+	"\xbff\xbf\xf0)\x12\x97\x9c\xbc\x86\xe2\xb0\xeb\x9e\xbd\xf6" +
+	"\x93E\x07&~\xcc\xea\xe9\xc2\xb5TO\xdeI\xb8\xf7" +
+	"\xd1Qgw\xf6\xfbb\xef\xc7\xf6\xc4L\xd5\xbeb\xd2" +
+	"\x0ea\xed$\x1a\x01'\xd1\xe5\xd6\xdd\xf1\xc0\xad\xed\xeb" +
+	"\xda?\xd6\xed\xccS+\x96\xd1\x83\xb0\xa7\x0c\x85]\xf0" +
+	"\xeeo<\x97\xf4\xf9\xe5q[b\xa6\x92\x84'\xbf$" +
+	",\x9d\x8c\x9f\xa2\x93q\xeb/\xb6}\xa7\xd7\xeb\xb7\x8e" +
+	"=\xc1\x9a\xe8\xd8d\x1ai\xdb'\xa3\x89^\x9f\xf9\xdf" +
+	"\x89\xbf\xf8\xd7\xdb'\xf0\xec\x9b1.o\x0a5\xe2\x90" +
+	")\xa8\x8c\x09\x9b\xa6\xa4\xae\xe2\xa6\xfe\x95E&yS" +
+	"\xe9\x12C\xa6\xe2\x1e;\x1ao\xbe\xf5\xf2\x9a\xdb?\xcd" +
+	"P\xfe\xda\xa9\xf4hn\x99\x8a\x1c\x9fY\xdf\xbb\xf4;" +
+	"C\xff\xf3Y\x06\xc5\xa4\xebjh \xbd\x0e\xd7\x08T" +
+	"\xdc\xf3\xd9\xee\xa1\xb7\x9db3\xc2\xde\xeb\xa8\xfd\xf6Q" +
+	"\x82c\xdb\x16M\xfa\xfa\xf7\xcf\x9f\xcaXb\x98_\x03" +
+	"\xbb~\xa4\xe8\x1d}\xf2\xb5\x897=\xdf\xaeG1\xcd" +
+	"\xdb\xfcT\x90\xad~\x14u\xca\xaf\x9f>\xbe\xd5s\xa6" +
+	"\x9d\xd5\xc5+~j\xa7C\x94`\xf3\xec\xff\xde\xfd\xe8" +
+	"\xc2\xa7Ng\xe8\xe2\xb4\xb6\x04\x04P\x90\x7f\xf7\xfd\xde" +
+	"5\x7fk\xff\xce\x99\x0c.\xb6\x04h\xd8x<\x80\\" +
+	"\xac\xe9=\xf9\xf7o\x15\xd4\x9ca\\\xfe\xf2r\x9ao" +
+	"~\xbe\xea\xd1?W<s\xf6\x0c\x1bP\xfa\x94\xd3\xc5" +
+	"//\xc7W\x8b\xbde\xb3\xff\x1a\xe9w\x0e\xdd$\xc7" +
+	"\x1e\xc0R\xe5'\x84\x15\xe5\x14{\x95S7\xe9\xff\xc6" +
+	"\xbd\xf1\xf0\xf7\x8f\x9c\xd3\x99\xa5\xcb\xdd\x1f\xa4!yk" +
+	"\x10\x97{\xa7\xd7\xd6\xcb\xa6\x08\xb1\xf3\xac\xb8\xe7\x83t" +
+	"\xbf>\xd3P\xdc\xe3\xb7o\x9c\xff\x03i\xf1W,A" +
+	"\xe14J0\x89\x12\x1cz\xfb\xe9\x86\xdb\x1boJ3" +
+	"\xb2\xdc2-\x01\xe4\xfa\xb4\x94R\x1b\xc7\xd6I\xf1^" +
+	"\xb1xYyJm\x94cj\xb8NR\xc3J\xacZ" +
+	"N4\x85\xeb\xe4\xb1\xa9xD\x91B\xb3\xe5\xd6J\xa9" +
+	"n\x89\xd4 \x17T\xc9\xc9TD\x85\xa4\x98\xc3\xe7\x10" +
+	"\x92\x03\x84x\xf3j\x09\x11\xfb\xf2 \x0e\xe0 ]\x1f" +
+	"\x8e5\xc8\x89x\x82\xb8\xc21\x15\xf2\x08\x07y\x04\xd2" +
+	"!9\x12n\x92\x13\xad9\xb8[,^6]\xffn" +
+	"l\xd3\x90PRq\\\xdb\x9d\x8a\xa8\x19k\x97\x11\"" +
+	"\xf6\xe6A\xcc\xe7\xc0\x9fT%5\x95\x04\x8f\x95#\x08" +
+	"\x80\x87\x80)Gn\xa7r$\x14UR\xe5yRT" +
+	".\xa8\x94\x12\x12\x1fM\x8a\xf9\xe6&\xcb\x8b\x08\x11[" +
+	"x\x10\xef\xe2\x00 \x1f\xcd\xea]\x11$D\xbc\x83\x07" +
+	"q\x0d\x07^\x0e\xf2\xd18\xdeU\xc8\xcd\x9d<\x88\xf7" +
+	"r\xe0\xe5\xb9|\xe0\x09\xf1\xae]L\x88\xb8\x86\x07\xf1" +
+	"\xc7\x1cxs\xf8|\xc8!\xc4{?>\xdc\xc0\x83\xf8" +
+	"\x13\x0e\xdc1)*C_\xc2A_\x02mMr\"" +
+	"\x19Vb\xd0\x87p\xd0\x87\x80?&7\xcf\x96[M" +
+	"M)\x91Pu\xb8!&\x11\xb7\x9aJ\xc8\xe6\xe3\x98" +
+	"\xdc\xec\xf48\x0b\xc1\xe5&eI\xa6\xe0}M\xc1g" +
+	"\xa0\xe0\x01\x1e\xc49\x96\xe0\x15(\xf8t\x1e\xc4JF" +
+	"\xf0\xb9U\x84\x88sx\x10o\xeeF\x9ct\x12\xb9T" +
+	"S\x09\x02r\x07\xeb\xe7vb\xfd\x84\x1c\x91\xa5\xa4<" +
+	"M\x89F\xc3*\xb2\xe9\x92\xa2\x19N\x10\xb4\x9c\xa0\x8d" +
+	"\xbaJE\xa8\x83\x0a \x16/\xabN\x85U\xd9]\xa9" +
+	"(\x91J\x00V\xcebKN\xaf)(\xca4\x93\x07" +
+	"\xf1F\x14\xd4\xa3\x09*\xd6\x10\"V\xf2 \xde\xc6\x81" +
+	"/\x89\xcb\x81\x8bp\xe0\xc2\x8d\x9a\xa4pD\xaa\x8d\xa0" +
+	"d\xbd\x09\x07\xbd\x09\xa4#RR\xad\x92\x93\x0a\xe1\x13" +
+	"*\x00\xe1\x00\x18q9]\xdc*\xb9.\x1c\x0f\xcb1" +
+	"\xd5\xaf\x1d\x1e\xe4\xad\xb7\xc9[!\xfaT\x01\x0f\xe28" +
+	"\x86\xb71\xc3\x09\x11G\xf1 N\xb0\xdc\xdem\xc1T" +
+	"\x02\xe0&\xe0J\xcaKM\xbdw\xa7\xe3\xba\x84,\xa9" +
+	"\xf2\x0d\xc69KEx5\xd9\xfdK\x11)\x1c\xb5\xcc" +
+	"\"E\xa1\xc7f\xe1;\xf3LBP\x0f\x13\xf8\\B" +
+	"L\x88\x02F\xc3E\xb8\x1f~D8a\x1d\xb8\xc0\xaa" +
+	"\xba\xc0\x88\xfc\xc2\x0aXI8\xa1\x15\\\xc0\x99\xa5\x03" +
+	"\x18\xf0W\x88\xc2\x03\x84\x13\xc2\xe0\x02\xde\xac\x1b\xc0H" +
+	"\x90\xc2B\xa8!\x9c\xb0\x00\\\x90cV\xa5`@ " +
+	"\xa1\x82\xfeZ\x0e.\xc85\x01\x01\x18\x10Q(\xa5\\" +
+	"\x8d\x07\x17\xf42\xc3.\x18\x05\xac0\x02j\x09'\x0c" +
+	"\x01\x17\xb8\xcc:\x0f\x8c\xcc-x\xa1\x8apB\x1fp" +
+	"Ao\xb3+\x04Fp\xf7^\xa8!\x9c\xf7\xac\x0b\xfa" +
+	"\x98\xed 0\xb0\xb8\xf7S\xfc\xed\xb8\x0b.23\x1b" +
+	"\x18\x95\xaf\xf7\xfdZ\xc2y\x0f\xba\xe0b3\x91\x80\x01" +
+	"\xd1\xbd\xfb\x82\x84\xf3\xeeuA_\xb3,\x05#\xb9z" +
+	"\x1f\xc75\xb7\xbb\xd2F|\x07#\xc0\x13\x12\x80t\xbd" +
+	"\xac\xd65bT2\x1e\x06\xa0#%$\x03\x90\x8e+" +
+	"J\xa4Z\x95T\xc2\xa7\xf0kRN4\xc9\x89\x8a\x18" +
+	"\xe1\xeb\x95\x00\xa4\xa9\xff0\xeb$\xe9\xea\x099\xa9D" +
+	"\x9a\xe4y\xc4%Ee\x83j\x9e\x14%\x80\xdf\x8cH" +
+	"Mx\xfa\xa3\x11\xbf\xf4\xaf\x18{f\x86\x93*q)" +
+	"\x89\xd6\x00\xb4\xe1\xf79J\x03n-E\xe5i\x91\xb0" +
+	"L\xf8\x98\x1a\x80J\xe8x\x0e\xabS\xb5\xd1p2\x19" +
+	"V \x86\xae7\xc0t\xe4-\x03\x09\x11\x7f\xcc\x83\xb8" +
+	"\x8d9\x82[\xd1\xbb7\xf3 \xee\xc4\xf0\xc0i\xe1a" +
+	";>\xfc\x09\x0f\xe2c\x98\x00x-\x01\xec\xc2\x98\xb1" +
+	"\x93\x07\xf15\x0e G\x8b\xff\xaf \xe1\x0b<\x88\xaf" +
+	"s\xe0\xcd\xcd\xc9\x87\\B\xbc\xfb0\x0c\xbd\xcc\x83\xf8" +
+	"!\x07|\xd8<+\xf6\xb3\xd3\x16\x97ZQ\xd7\xe6Y" +
+	"J\xe8\x01\x84\xf0j\x12.!P\xc9\x03\xfd\xed\x12\x02" +
+	"mrK<\x9c\x90\x93\x90K8\xc8%\xe0\xab\x8d(" +
+	"\xb5v\"S\x13\xa0kb\x9a\x8f\x9ei\xd4B\x81\xa9" +
+	"\x85vd\xf9\xef<\x88g\xacdp\x1a9>\xc5\x83" +
+	"x\x8eI\x06gQ]\xff\xe4A\xfc\x9a\xc9\x82\xe7\xf1" +
+	"\xed3<T\x01\x93\x05/\xcc\"D\xfc\x9a\x87\xea\x01" +
+	"`\xa9A\xe8\x0f\xc5\x84T{\x80\x87\xea\xd1\xf8\xbcW" +
+	"n>\xf4\"D(\x84 !\xd5\x05\xf8<\x80\xcf]" +
+	"\xbd\xf2)f\x9a\x0aU\x84TO\xc1\xe73\xf1y\xef" +
+	"@>\xf4&D\x98\x01\xb3\x08\xa9\x9e\x8e\xcf+\xa1c" +
+	"\x08\xf2\xc9q\xa5\xae\xd1\x08\x90\xac\xbe\xa3r2\x89\x0e" +
+	"l\xe8\xb7Y\x8e\xd4)Q\xf4Nbh\xcec\xc1s" +
+	"\x02\xf8\xd0'\x85Br\xc8\xae\xfd\x84\x1cU\x9a:<" +
+	"Nk\x9c\xc4\xea\x09(\x8c\x11\xe3\x11\xa9N\xdb\xc4\x9e" +
+	"):\x83Eq%\xa9\xd2h\xedBT\xc4\xe4\x8c\xa0" +
+	"\x9e3\x02\x8c\xc3N\xc5\x87\xd7\xf2 N\xe7\x901\xcc" +
+	"4IK\x1c\xb3s\xa1\x89\xd3\x96\x90\xeb\xe4p\\\x05" +
+	"\x8fUM\xea`\xaa[\xac&\xab\xc1\x88R[P\xe5" +
+	"\xd7\xf6`\xf9*\xb2r\x99\x99\xca\x8a\xacT\xe6\x0eI" +
+	"\xaadh\xc4\x9d\x0c/\x93\xcd\xfc%\xc7\x9a\xe4\x88\x12" +
+	"\x97\x8d\xc3:OQ5\x0d\xf8\x94\xc8\x1c\xa5\x197\xf1" +
+	"\xe8+\x16VY+zAO\xdc\xe3\x97\x11\"\x8e\xe3" +
+	"A\x9c\xc2u\x93\xaa\xfd\x09uAR\x0eem\x049" +
+	"\xb64%\xa7\xe4\x82J\x1ff\xc0\x0cq\x17\xb3\x8c\xe8" +
+	"\xdc\x8dG3\x8c\xe6A\xbc\x96cN\xae[e@^" +
+	"\x87\x03\xde]\x1e\xd6Y\x98+\xc5Z\xcd<\xcc\xb0Q" +
+	"\xab\xb31\xdd\xd2z\xf9,\x0b\xf1\xa4\x93z\xe0#." +
+	"%\xc6\xb8\x84\xd9s\xd7\\\"\xad\xbb\x84\xa3\x872X" +
+	"\x06i\xe6\xc8\xbcTo\xc31\xc5]\xd8~:\x07\xbe" +
+	"p,$\xb7\x18\xf6v\xc7%\xb5\xb1\xb30\xd5\x99%" +
+	"\"\xe1\xa4*\xc7\x0a*%75\x04\x83\xef\x82\xba\xb4" +
+	"\xb7Y{\xdf\x82\x0eq3\x0fb\x88\x09]\x12\xaaj" +
+	"\x11\x0fb\x84\x83\xb6\xbaT\"\xa9$\x18\x85\x98\xddo" +
+	"]!\xcd\xe1XHi\x9e+\x13?\x8d\x17I\xd3\x97" +
+	"\xb4\x1f\x82\xad\xc4\xa52O\x0d\xf6y{\xbe\x89i\xb8" +
+	"\x8f\x02\x1e\x06>\xd5\xe8e\xd3(\xce9\xc4{\xacY" +
+	"\x8d\xce\x90qH\xac8NE\xb0\x81\xdd\xa0\x03\xa8\x1f" +
+	"\xce\x82\xfa\x80\x0e\xea\xcb,\x00l\x0f\x9e,\xb6\xf4'" +
+	"\x1b\xa5\x04s`\xec\\T\xfaS\xc9\xc6\xf2\xba%6" +
+	"\xf1\x8a,t\xe8N\xc5oT\xcc\xa3\xde}\xd1b\xc0" +
+	"\x88z\xc5(Z\xb2\xaat4X\x81\xa5N\xd6\x95\xa4" +
+	"\xd9\xa4\xb5\x05\xbf\xecJ\x15c\x9b,\xb83\x80\x8b\x92" +
+	"h\xb5\xb8s\x8e\xe8f@/b\x02\xba\x1cS\x13a" +
+	"\xd9\x9e\xd9\xddQ%!wj\x98y>\x1aD\xf5s" +
+	"\xda7\x9d\xce\xdcj\x1c\x07y\xf0M\x1a\x98\xf1\x96w" +
+	"L\x90pm\xa9\xd8\x92\x98\xd2\x1c#\xbd\xda\x10\xde\xcd" +
+	"Q\x9a{T]\x18\x01\xaa\x1b\x8f,\xee\xa6\xcc\xec:" +
+	"\x9d;\xa6\xd8\xee\xdb\x19\x06\xb05\xba\x19\x94\xd7$\xe9" +
+	"\xac\x99\x11\x0e\xe1\x12j+q\xb1%z\x16\xfe\xabc" +
+	"\xd1\x98j\x16\xdd\x8c\xa9\xfb9\x15|\xfd\xacT\x02f" +
+	"\x8a\x84\xda\x1elj\xc0h\xd9)E\x149\xedYe" +
+	"e\xaa\x8c\xa2\xbe\xcb\"\x9e\xb3\xbb\x80_\xdb\x1f\xbdl" +
+	"\x0e\xad\xe6\x8c\x19(\x18}cA\xe4\x82\x84\x13fp" +
+	"X\xcd\x19\xfdo0&\x05\xc2$\xae\x98p\xc2\x18\x0e" +
+	"\xab9c<\x0aF\xbbR\x18\xc6aUu9\x87\xd5" +
+	"\x9c\xd1\xa2\x04\xa3\x81'\xe4qX\xaf\xe5rX\xcd\x19" +
+	"\x93 0\xba\xd2\xc2y(#\x9c\xd0N\xab9cR" +
+	"\x00FkO8N\xeb\xb5\xc3\xb4\x9a3\xe6\xa8`\xcc" +
+	"\x0b\x84\x83\xf4\xdd}\xb4\x9a3&\x83`\x0c\xc4\x85\xbd" +
+	"\xf4\xdd\xdd\xb4\x9a3\x86p`L\x0a\x84\xed\xf4\xdd\x8d" +
+	"\x80\xf5\x9c\xd14\x05c\x0c-\xac\x85\"\xc2\x09\xcb\x01" +
+	"+:c\xa8\x03\xc6M\x02a)\xa06d\xc0\x9a\xce" +
+	"\x18\x0a\x81\xd1\x18\x17n\x01\xd4\xe4\\\xc0\xaa\xce\x98\xe6" +
+	"\xc0}\x9bV\x92\xbf/\x1e\xbb_(\xa75\xe6$p" +
+	"A\x9e\xd9\x7f\x06\xa3\xfd'\x8c\xa1\\\x0d\x03\x17\\b" +
+	"\xce\xef\xc1\x98\xe1\x09\xfd\xa9Dy\xe0\x02\xb7y\xe1\x00" +
+	"\x8c\xd9\xab\x00\x90 \x9c\xf7\xbc\x0b<f\x0b\x17\x8cN" +
+	"\xa8\xb7}1\xe1\xbc']\xe05g\x17`4\x82\xbd" +
+	"\x87\x83Z\x81\xda\xcf\x1c\xc3\x811n7\x0a\xd46\x1d" +
+	"\xde\x04\xc0G\xcfg\x00#\x99\x06x\x88K\x8a\xb5\x1a" +
+	"\x05iy\xbdJx9\x11\x00?\xfd\x11\xebM\xa9\x0e" +
+	"#UD&\xaeP\x83\x1c\x00\xbf\x86\x10\xb0\xa6\xd4\x03" +
+	"\x12q)\xa9x\x00\xfcu4`\x07\xc0\x8d\x90:\x00" +
+	">\x1a>\x02X\x0aDk\xe5\x04.\xc5\x04\x94\x00\xf8" +
+	"\xc3\xb1\xa6\xb0j\x16\xa7\xd3\x94(q\xd1\xf7\xd3F\x02" +
+	" >}E\x04\xf6JB\x9d\xa6\x10\xb7\xf6\xa0-\x9e" +
+	"\xa2\x009\x00m:T\xce,G;C7uF\x9f" +
+	"\xc5m\x87\x99e\x0e\xc8j\x96uvu\xe1\xc0c\xdd" +
+	"\x8b\xd0\xb3Y6\x88ND]b\x09\xcf\xa7\x92\xb6\xb2" +
+	"8h\x95\xc5fU\xbc\x98)\x80\x8d\xb0\xbd\x0b\xa3\xcb" +
+	"6\x1e\xc4\xa7\x98\x82\xf0q\xe4\xf01\x1e\xc4\xe7\x98\x82" +
+	"p\x0fF\xfd\xa7x\x10_\xe0`X.he\xf1^" +
+	"\x94\xefi\x1e\xc4\x97\x9d\xfaH\x86\x85\xdd\xa1\x069d" +
+	"\xc2GD\xf3f.\xd0\xeb9*\xa6\xfe\xccW\xdb\x8a" +
+	"\xd0\xac\x1b\x04c\xe8\xa02\x95l\xbc>!E\xf5\xa6" +
+	"T_+Y\xb2\x1dRL\x96\xb6\x1e\xe9\"\x0e\xf2\xb8" +
+	"\x0biM\x0d\x0b\xcb,\xc4\xe9V\xe2r\x0c<\xd6\x08" +
+	"J\xb3H\x9b\xae}\x0b\xe2\x99\x03-\x0d\xe2\xf9c4" +
+	"e\x83\xc7\xba\xba\x90%2a{uF\x83\xaf\x13x" +
+	"\xeeu\xf2\"[~\x0d\xc9R(\x12\x8e\xc9\xa8S\xbd" +
+	"\xb7\xd0\xc1u\xb4\xdd\xaaU\xc9\xa5\xea\xbeC\xf5P\x1e" +
+	"D\x9e\xbd\x93f\x11\x02\x9c\xb7\xb4\x8a\x10\xe0\xbd\xe3k" +
+	"\x08\x81\x1c\x9as \xd7[\x98 \xc4\x80\x19i\xa9\xae" +
+	"N\x8e\xabr\x88\x10\x92\x0e\xa5\xe2\x11\xcck\x04\xe4t" +
+	"sB\x895\xcc\x88+\x84\xafkL'#\x8az\xa3" +
+	"\xb4D&\x10K/M)\xaa4\xa3\xa5\x8e\xf8d9" +
+	"$\x87\xbe\xc5\x18#\xe9\xd4\xce\x9c\xc5\xe0\xf1\xb8\xd9\xb0" +
+	"\"\xf6*\xa5\xfbLl4\xc5RI\x13\xbevw\xf8" +
+	"\xb5\x88\xe6T\xda,\xb6p\x92a\xb6\xb9\xc3\xd9\xce\xf5" +
+	"\x15z\xe7\xba\xd6\xea\\\xa7\xa5zUN\xdc\x90P\x88" +
+	";\x03\xd4G\xa5\x16\xb3Z\xa1$\xd5\x8d\x12q%z" +
+	"P\x0c\x1b\xc5\xbfQ\x0cw3K(cA\x9e\xdeC" +
+	"c\xb9w7J\xc9F\x83=\xbfR_\x9f\x94\xcdc" +
+	"\x9d\xc1\xad\xdd\xf5fh\x09\xa2ZuK\xba\xef\x0d\xd6" +
+	"\x16\xd7|oF\x19\xf5\xbd\xa9\x9a\xefMJP\xdf+" +
+	"-\xa3\xbeG]\xb0\x97\xb7\xb0\xc6rA?\xe2r9" +
+	"\x94\xe1}6'\xf3\xc7\x14\x14<\x1dS\xd4\xb9\x983" +
+	"\x08$2\x1d\xd4\xcea\xa5B\xfb\x0d\xa9\x08\xa8\xb6\xfa" +
+	"\xac\xcci\x181\xdcIS\xc5\x96\xa6\xb2\x9a\x02\xd8\xce" +
+	"0;\x1aA`X\xedS\x0dmu\x13\xe5\x87\xb3\xbd" +
+	"\xcf\x80S\xefS\x8f\xf2\xbb\xaa\xf4\xde\xe7\xd3\x18\xe5A" +
+	"\x8b\xf2\xbb\x8b\x99\xd0\x9f\xcbiQ\x9e\x0d\xfd\xf6\xa9\x91" +
+	"k\x09\xd3\x1c\xd1:\xbe\x96K\xd65J\xb1\x069T" +
+	"N@5\xbb\x9cX\x0d\x99o\xf8\"JCE(\xeb" +
+	"Y\xa3\x9e\xf2\x9d\\8\xe8d\x99\"\xe6\x00:\xb8\xb0" +
+	"=c\xb9\xeb\x13J\xd4\xf1\xc4e7\x04\xfd\x96\xe3\xaf" +
+	"\x9e\xc4>\xa7\xf4\xb0\xd8\xa1\x87T\xc5\xf4\x90\xcc\xb9\xae" +
+	";\x1c\xeb\xd0\x85vl\xb8u\x97\xb0\x0c\xc0\xa58U" +
+	"a\xd9\x88\x9c\xd5\xd0\xd3\xec\x9e2\x8b\x17[\x8bgz" +
+	"R\x96u\xfc\x1c\xa5A\x9f\x83'\xe9J]\xb7e\xb3" +
+	"\xa8\xe2\x1be)\x04\x1e\xeb\xaeL\x96\x9dX\x8a\x8a\x1d" +
+	"{\x1d\x99\xa9\x8c6\x1b\x9dRY\xf6&r\x14\xd7\xa9" +
+	"\xe3W\xd5)\xa2p\xaa\xd8\xedA\x93v\x10\x180:" +
+	"\xd8\xdclo\xb1\x05\x12\xbdx\x0e\xf1\xe1\x8b\xa8\xf0\xe7" +
+	"\xb4\xc9\x8b\x195_)bF/\xc6\x8cf\x1f\xfa\xf7" +
+	"k<\x88\x07\xac\x19\xcd\xdb\xf8\xf6\xeb<\x88\xefb\x98" +
+	"\xe2\xb50u\x10\x1f\xbe\xc5\x83\xf8G\x0e\xbc\xbdr\xe8" +
+	"d\xc2{\x08\xa5z\x97\x07\xf1#\xbbTF\x01ax" +
+	"}&0u\x06\xafm\xf5J*\x16\x92\x13L\xc4\xc3" +
+	"\x0a\xc2j$jx\xbeZ&\x90\xfd|\xd7\xd8*\xd4" +
+	" w5\xaa-\xc8\xa6\xef\x99e\x1f\xb6J\xf6u\x18" +
+	"\x00,s\xea\x88\xd72\xad\xf9\x1e\xf6T\xbb\x0fo\xc6" +
+	"\x8c13\xba\xa9\xdf\x0a\xdaeY\xa2\x99\x82w\xd2]" +
+	"\xd4\x86/\xe0\xb1\xae\x02\xd9\xee\xa9\xd0\xbb\x0ar\xa2I" +
+	"\xf6\xd1&\xa7\xcd\xd3\x8bXO\x87\x8e\x9e\x0e\x8e\x8e\xae" +
+	"'\xe4}5\x96\xa3\x9be\xd7\xdb\xb3\x18\xa76\xa6\x91" +
+	"\x87\x12\x96S\x1b38\xefa<'\x1f\xf2 ~\xd2" +
+	"\xd9E\x0f\xfd\xbb[\x0dGe\xb32\x88J-\x95\x18" +
+	"f\x08/\x85L\xdbE\xa5\x96\xa0\xa4\xd65\xa2\xa2\x99" +
+	"g\xf4:\x04\xf1\x85\xe5\x18\xe3\xf2Q\xa9e\x9a\x14\x89" +
+	"\x04\x89\xbb\xd5\xa9\xa5\xdeu\x04tH\x99\x8b\x99.\x9e" +
+	"\xf3\x10\xa6\xfb\xe1[*\x13\xeaz\xcc\xd5%T\xfcm" +
+	"<\x88\x8dV\xe0\x93\x8b\xac\xc9\x82Y\x18\x87\xd1+B" +
+	"<\x88q\xb4\x10h\x16\x8a\"e#\x0f\xa2j\xc3\xbf" +
+	"\x19\x031\x1b\x18\xce\x98\x9cu\x98\xe7V\xf9\xb5B\xdf" +
+	"\x86\xec\x86; \xbb\"\x16\xd9\xe9ln/b\x91\x9d" +
+	"\xcefFQ\x9f\xc3i\x8e\xf4x\x15\x8b\xec\xf4\x90\xb9" +
+	"\xa7LGvoq\x19H.\xc3E2\x84s'\x14" +
+	"\xc5\xba\x1c\xe6\xd0m\xf4Gd\xa9IfB\x94\xf9\xa7" +
+	"\x08=D}\x8b\x9bk:\xca N\x93\xb3N\x07x" +
+	"\x8e\x1d\xe06=\x84\xf4\xa4#lM4\x9c\x10\x09;" +
+	"+\x09\xc7\xea\x15\xf0X\xb7\x8a\xb3\x04\x03\xc6\x98\xd2\x18" +
+	"\xcbf[r:E\xf1\xb2\xae\x87\x11z\xff\xcd\xb2\x8e" +
+	"\xf9'\x03\xcd:\x99S\x09{\x152\xd3%K\xa1\xce" +
+	"\xefg9\xd7\x8e\xc6\x80\xa0\xc8\x02\xde\x99\xb0\xdf\x1fK" +
+	"a\"6=\x8c=XY\x97\x04N#\xed\xee\x063" +
+	"\x06\x00\xc8f0cU\xaf\xdaw\xdamb\xe2\xcap" +
+	"\x87\xb82\xd0)\xae\x04\x9d\xe2\x0aF\xfe\x08\x0fb\x0b" +
+	"\x97Q\x14\xb27\x1f\xec\x83g\xb3\xf5\xc2\x97\x9b\xc5\x95" +
+	"cwl~\\\x8eQn\x99[\x93A\x87[\x93\xc5" +
+	"\xec\xadI=O\xadBPp\x17\x0f\xe2\x06\x06\x90\xad" +
+	"\xc3\xa3w/\x0f\xe2f\x0c/wj\xe1ec\x99u" +
+	"k\xb2\xc3\xfc\x876,L<\xd43\x1cao\x00~" +
+	"\x0bX\x91u\xf8(\xd3\xc3\xc7\xcc\xce\xc2\x87\x9f\xde+" +
+	"4=\xc6\xd5\xc9%\x9dJ\x97\x92T;W\xb9\xb9\xe1" +
+	"\x8a\x81N:\x0fZ7UAW\xf9\xda c\x07\x03" +
+	"\x1a\xac+\xd6o\xaf\xee\xec\xa8\xf2.<\xa7g\xf7\x8e" +
+	":;wZ\x97\xbd\xab\x81~F%\xcet]MA" +
+	"\x17\x06\xf5\xa6\xab\xda\x91\xff6m}\x87[;Z\x87" +
+	"\xa1\x9b[R7\xf9\xb5{A\xb6{\x0e5V\xa5l" +
+	"\xb2V\x8e\\L\xd1\x8d\xde\xd5u\xad\x0e\x07\xb0\x07c" +
+	"=\xb3l\xff\x1f\x95\xb2L\x9b\xd2\xccIL0\xaab" +
+	"\x02\x0f\\\xa1\xc9\x19\xae\xb1\xb0\x8bi\x82\xa5\x88.\xe3" +
+	"<\x88wX\xbe\xd6\x8a\xa7@\xd5|-\xfb\x9b\xb3\x11" +
+	"\xa5\xf9&I\x95\x13\x0cb\xb4\x1d\x16\x8f\xf5_W[" +
+	"\xb1\x92\xcd\xdd\x19\xa7\xc6G\xcf\xafR\x99\xff\xa8\xcc\xfa" +
+	"*UnW\xf0\xb5\x1c\xe3\x9a\x15^\x9c\x1b\x85\xe6\x19" +
+	"\xa8e[\xbfz:\x10gY\xad_\xbfV\xdd\xd9\xaa" +
+	":\x8f\x06\xb1\xe7\xca\xc9\xa4D\\l\xb8D\x90\x8e\x90" +
+	"\x9b\x05\xe9Y]Ks\x18l\x17;\xa4\xcaY\xd6\xc1" +
+	"\xf0\xe1{\x8c\x1e\xcd\xff\xd3dq\xff\xa8;\x90\xde\xcd" +
+	"e4/\x04:N<\xdc\x8dR\x93u\x01\xadN\x89" +
+	"\xc6#\xb2*;\xed\xde\xf9m\x10m\xf4g^\x90\xb6" +
+	")$\xe8\xd0 anvwu\xe9\xa6g\xb7\x0c\xba" +
+	"\xc3\x94H\xda\x83\xe4g\xbf&au\x7f:i\xd1\xf5" +
+	"\x1c\x10\xb3\xf7a\x8c\xfa\xad\x9baBQw\xc3\x04\xb6" +
+	"^\xd5\xda\xb0]\x8d\x12\xb28\x94f+\x81\xb1i\x95" +
+	"C\xa3\xb4\x88\x89\xfe\x06z\"\x90\xect\xca\x97\x89\x0e" +
+	"{\xd2\xda\xc9\xfa\xea~\x86kvu\x854c\x1eX" +
+	"\xc68\xa7\xad+\xe5\x8f\xd19H\xa7\x13\x19m\xab*" +
+	"9\xe9\xd2\xff\xe2\xc0\xc0\x962'\xd82\xdc\x09\xb6\x14" +
+	"\xb3\x7f\xb01p\xcb,\xeb\x0f6F\xef\xee\xfe\xa0\x05" +
+	"\x1f\xad\xd1\x88\xf9\x7f\xe3nG#\x0e\xe3\xcd.\xe2x" +
+	"\xf6ma\xa3\x95\xddY\x18\xe2:F\x81\xce=\xb5G" +
+	"\x7fk\xfa_7\xba\xd9\xebt\x0e\x0d\x166\xbad\xdc" +
+	"\x1d\xca\x12\xf3\x19e\xe7\xff\x05\x00\x00\xff\xffC\x8eE" +
+	"\xa4"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
@@ -2023,6 +3940,8 @@ func RegisterSchema(reg *schemas.Registry) {
 		Nodes: []uint64{
 			0x8062fed0be15cc47,
 			0x81b98c822d1ddcb9,
+			0x81ecf0870c9d79c1,
+			0x82996ec04c2db3b9,
 			0x82cfaa88ecfed0fe,
 			0x8366996c7ef70fed,
 			0x860a1a11024b8618,
@@ -2042,10 +3961,14 @@ func RegisterSchema(reg *schemas.Registry) {
 			0x956af91278a49dea,
 			0x95c219e321e7ea88,
 			0x95ec1ec68ecb4432,
+			0x97a4a3fbb47c17e5,
 			0x97add3db0b560a8f,
+			0x97e2273a4703278e,
 			0x984cf578f7a2d377,
 			0x985169b7da691067,
 			0x988f887325587d18,
+			0x9ceb5399439b9060,
+			0x9d503b752c02bc15,
 			0x9eabed331a24ed24,
 			0xa067af7a55988833,
 			0xa0cb6d8bb0d11871,
@@ -2058,10 +3981,13 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xad55d6c8e2763b5b,
 			0xae7de42cb486e2e1,
 			0xb1f6fc8460a809ee,
+			0xb336328d06b113a7,
 			0xb4ea90c68b3faa7f,
 			0xb652c125a5ac4b34,
 			0xb6f6737184f26b40,
 			0xb8e149ff4293e578,
+			0xba2264d256bc81ef,
+			0xbfab6174e1d4a87a,
 			0xc1ac8eda2734f424,
 			0xc22e6ae80082978e,
 			0xc31d63bf1cfdc4a3,
@@ -2077,6 +4003,7 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xd560b53548776a2f,
 			0xd6b68f2b2aa2dc4c,
 			0xd7f8be3b631f5e2a,
+			0xd9478f2aace46dc0,
 			0xdb491b87d9caa0cc,
 			0xdd6c8a9adbab3ed7,
 			0xdddc490f6f5d0e3f,
@@ -2084,17 +4011,23 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xe0b5ef12a4f528db,
 			0xe0ed8ded5b927c8d,
 			0xe1b7090e10c7d055,
+			0xe22e5bc40623a0ef,
 			0xe2c9f2af36fb48c4,
 			0xe63d022b753c9734,
 			0xe95e5a195b5868a2,
 			0xeaf61e2335088ff4,
 			0xec5c1eadea8b4940,
 			0xecb6cffc3960a0dd,
+			0xedb65736c0ab6d08,
 			0xedf4109de1b0c33c,
+			0xf1ac5da787fb4b98,
 			0xf423ede7375f0cf3,
 			0xf45a24c8cf3b0888,
 			0xf4f5b249dfa785ae,
 			0xf8126ce64b3a1132,
+			0xf8da7b69708cc515,
+			0xf96e133c179d06cb,
+			0xfa6a617e4f955ee1,
 			0xff57685e67b0c9d1,
 		},
 		Compressed: true,
