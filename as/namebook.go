@@ -217,12 +217,15 @@ func (b *namebook) change(ctx context.Context, e names.Entry, caller names.Key, 
 		return nil, err
 	}
 	if e.Kind != names.Claim {
+		if n.Version == 0 {
+			return nil, names.ErrUnclaimed
+		}
 		e.Old = n.Key
 	}
 	if again, err := b.repeated(ctx, &e, n.Entry); again != nil || err != nil {
 		return again, err
 	}
-	if e.Kind == names.Rotate && n.Version > 0 && caller != e.Old && caller != e.New {
+	if e.Kind == names.Rotate && caller != e.Old && caller != e.New {
 		return nil, errNotHolder
 	}
 	if err := n.Allows(&e.Change, &e.OldSignature, &e.NewSignature); err != nil {
