@@ -70,5 +70,8 @@ func (a *Audit) Client(key Key) Key {
 	return key
 }
 
+// Log is the log's id.
+func (a *Audit) Log() LogID { return a.log }
+
 // Head is the number of the last entry and its hash; of an empty log 0 and the log's id.
 func (a *Audit) Head() (number uint64, hash [32]byte) { return a.number, a.hash }

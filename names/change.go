@@ -113,7 +113,7 @@ func (c *Change) Check() error {
 	return nil
 }
 
-// signed says whether both signatures are as the change needs them.
+// signed returns ErrSignature unless both signatures are as the change needs them.
 func (c *Change) signed(old, new *Signature) error {
 	statement := c.Statement()
 	for _, s := range []struct {

@@ -80,5 +80,8 @@ func Decode(log LogID, b []byte) (e Entry, err error) {
 	return e, nil
 }
 
+// Signed returns ErrSignature unless the keys that e names made it. Whether it is the name's last change, or all of them, is another question.
+func (e *Entry) Signed() error { return e.signed(&e.OldSignature, &e.NewSignature) }
+
 // Hash is what the next entry carries: SHA-256 of the encoded entry.
 func Hash(encoded []byte) [32]byte { return sha256.Sum256(encoded) }
