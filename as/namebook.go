@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"quicnprotochat/names"
 	"quicnprotochat/store"
@@ -16,6 +17,8 @@ var (
 	errNames = errors.New("as: too many names")
 	// errNotHolder says that neither the old key nor the new one of a rotation is the caller's.
 	errNotHolder = errors.New("as: the caller is neither the old key nor the new one")
+	// errNameRate says that names are changed too fast.
+	errNameRate = errors.New("as: too many changes of names; try again later")
 )
 
 // namebook is the log of names in records of the store, with what is derived from it.
@@ -35,6 +38,7 @@ var (
 type namebook struct {
 	store     store.Records
 	maxClaims uint32
+	rates     *nameRates
 
 	mu    sync.RWMutex
 	ready bool // what is derived is as the log says
@@ -204,7 +208,7 @@ func (b *namebook) applyKeys(ctx context.Context, e *names.Entry) error {
 }
 
 // change appends an entry for caller, and returns it encoded. A change that is the last one of its name already is answered with its entry.
-func (b *namebook) change(ctx context.Context, e names.Entry, caller names.Key, now uint64) (encoded []byte, err error) {
+func (b *namebook) change(ctx context.Context, e names.Entry, caller names.Key, now time.Time) (encoded []byte, err error) {
 	ctx = context.WithoutCancel(ctx) // whether it has happened must not be left open
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -234,7 +238,10 @@ func (b *namebook) change(ctx context.Context, e names.Entry, caller names.Key, 
 	if err := b.mayHave(ctx, &e); err != nil {
 		return nil, err
 	}
-	e.Number, e.Previous, e.Time = b.head.number+1, b.head.hash, max(now, b.head.time)
+	if !b.rates.change(e.Kind, now) {
+		return nil, errNameRate
+	}
+	e.Number, e.Previous, e.Time = b.head.number+1, b.head.hash, max(uint64(max(now.UnixMilli(), 0)), b.head.time)
 	encoded = e.Encode()
 	b.ready = false
 	if _, err := b.store.PutRecord(ctx, entryKey(e.Number), encoded, 0); err != nil {

@@ -306,11 +306,17 @@ func TestNameRates(t *testing.T) {
 	alice.mustClaim("a1")
 	alice.mustClaim("a2")
 	claim := func(p *person, name string) error {
-		return second(p.claimName(name, p.next(names.Claim, name, names.Key(p.key)).Sign(p.private())))
+		c := p.next(names.Claim, name, names.Key(p.key))
+		c.Version, c.Old = 1, names.Key{}
+		return second(p.claimName(name, c.Sign(p.private())))
 	}
 	check(t, "third change", claim(alice, "a3"), quicrpc.ErrRateLimited)
 	check(t, "another's", claim(bob, "b1"), nil)
-	check(t, "fourth of all", claim(bob, "b2"), quicrpc.ErrRateLimited)
+	check(t, "once more, which writes nothing", claim(bob, "b1"), nil)
+	carol := f.person(3)
+	check(t, "fourth of all", claim(carol, "c1"), quicrpc.ErrRateLimited)
+	revoke := carol.next(names.Revoke, "b1", names.Key{})
+	check(t, "revocation", second(carol.revokeName(revoke, revoke.Sign(bob.private()))), nil)
 	f.pass(time.Hour)
 	check(t, "an hour later", claim(alice, "a3"), nil)
 }

@@ -12,21 +12,40 @@ import (
 	"quicnprotochat/store"
 )
 
-// nameRates limits changes of names by one caller and by all, so that nobody makes the log, which is kept for good, grow fast.
+// nameRates limits changes of names, so that nobody makes the log, which is kept for good, grow fast: those by one caller, and those of one kind by all.
+// Revocations, of which there is one a name, are not among the latter: nobody can keep another from revoking by using up what all have.
 type nameRates struct {
 	mu      sync.Mutex
 	callers *windows[quicrpc.Peer]
-	all     *windows[struct{}]
+	all     *windows[names.Kind]
 }
 
-func (r *nameRates) allow(caller quicrpc.Peer, now time.Time) bool {
+func newNameRates(l Limits) *nameRates {
+	return &nameRates{callers: newWindows[quicrpc.Peer](l.NameChanges, l.Claimants), all: newWindows[names.Kind](l.AllNameChanges, 2)}
+}
+
+// caller counts a call, whatever comes of it.
+func (r *nameRates) caller(caller quicrpc.Peer, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.callers.has(caller, now) || !r.all.has(struct{}{}, now) {
+	if !r.callers.has(caller, now) {
 		return false
 	}
 	r.callers.take(caller, now)
-	r.all.take(struct{}{}, now)
+	return true
+}
+
+// change counts a change that is about to be written: what is refused uses nothing up.
+func (r *nameRates) change(kind names.Kind, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case kind == names.Revoke:
+		return true
+	case !r.all.has(kind, now):
+		return false
+	}
+	r.all.take(kind, now)
 	return true
 }
 
@@ -114,10 +133,10 @@ func (c *server) changeName(ctx context.Context, m method, e names.Entry, err er
 		return nil, c.s.nameFailure(err)
 	}
 	now := c.s.clock()
-	if !c.s.nameRates.allow(c.peer, now) {
-		return nil, quicrpc.Errorf(quicrpc.CodeRateLimited, "too many changes of names; try again later")
+	if !c.s.nameRates.caller(c.peer, now) {
+		return nil, c.s.nameFailure(errNameRate)
 	}
-	encoded, err := c.s.names.change(ctx, e, names.Key(c.peer), uint64(max(now.UnixMilli(), 0)))
+	encoded, err := c.s.names.change(ctx, e, names.Key(c.peer), now)
 	if err != nil {
 		return nil, c.s.nameFailure(err)
 	}
@@ -148,6 +167,7 @@ func (s *Service) nameFailure(err error) error {
 		{names.ErrSignature, quicrpc.CodeNotAuthorized},
 		{errNotHolder, quicrpc.CodeNotAuthorized},
 		{errNames, quicrpc.CodeQuotaExceeded},
+		{errNameRate, quicrpc.CodeRateLimited},
 	} {
 		if errors.Is(err, known.err) {
 			return quicrpc.Errorf(known.code, "%v", err)

@@ -43,8 +43,8 @@ type Limits struct {
 	// Claims, requirement 15: by one requester of one target (default 6 in 10 minutes), by one requester (4,096, enough to make a large group), and of
 	// one target (256). An owner's claims of its own packages count like any other's.
 	ClaimPair, ClaimRequester, ClaimTarget Rate
-	// MaxNames is how many names a client claims at most, those that it revoked included; default 8. NameChanges limits the changes of names by one caller (default
-	// 16 in an hour), AllNameChanges those by all (10,000 in an hour).
+	// MaxNames is how many names a client claims at most, those that it revoked included; default 8. NameChanges limits the calls of one caller that change names
+	// (default 16 in an hour), AllNameChanges the claims by all, and likewise the rotations (10,000 in an hour).
 	MaxNames                    uint32
 	NameChanges, AllNameChanges Rate
 
@@ -125,12 +125,10 @@ func New(cfg Config) *Service {
 		}
 	}
 	limits := cfg.Limits.withDefaults()
+	rates := newNameRates(limits)
 	return &Service{
 		store: cfg.Store, info: cfg.Info, log: cfg.Logger, limits: limits, clock: cfg.Clock, claims: newClaims(limits), low: cfg.PoolLow,
-		names: &namebook{store: cfg.Store, maxClaims: limits.MaxNames},
-		nameRates: &nameRates{
-			callers: newWindows[quicrpc.Peer](limits.NameChanges, limits.Claimants), all: newWindows[struct{}](limits.AllNameChanges, 1),
-		},
+		names: &namebook{store: cfg.Store, maxClaims: limits.MaxNames, rates: rates}, nameRates: rates,
 	}
 }
 

@@ -11,12 +11,18 @@ type Audit struct {
 	time    uint64
 	states  map[string]State
 	clients map[Key]Key
+
+	expectNumber uint64
+	expectHash   [32]byte
 }
 
 // NewAudit begins with an empty log.
 func NewAudit(log LogID) *Audit {
 	return &Audit{log: log, hash: log, states: make(map[string]State), clients: make(map[Key]Key)}
 }
+
+// Expect has Next refuse another entry of a number than that of a hash: what an audit saw earlier, or somebody else was told.
+func (a *Audit) Expect(number uint64, hash [32]byte) { a.expectNumber, a.expectHash = number, hash }
 
 // Next checks the next entry. With an error nothing changes.
 func (a *Audit) Next(encoded []byte) (Entry, error) {
@@ -32,6 +38,10 @@ func (a *Audit) Next(encoded []byte) (Entry, error) {
 	case e.Time < a.time:
 		return Entry{}, fmt.Errorf("%w: entry %d is older than the one before", ErrChain, e.Number)
 	}
+	hash := Hash(encoded)
+	if e.Number == a.expectNumber && hash != a.expectHash {
+		return Entry{}, fmt.Errorf("%w: entry %d is not what it was", ErrChain, e.Number)
+	}
 	state := a.states[e.Name]
 	if err := state.Allows(&e.Change, &e.OldSignature, &e.NewSignature); err != nil {
 		return Entry{}, fmt.Errorf("entry %d: %w", e.Number, err)
@@ -40,7 +50,7 @@ func (a *Audit) Next(encoded []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("entry %d: %w", e.Number, err)
 	}
 	a.states[e.Name] = state.After(&e)
-	a.number, a.hash, a.time = e.Number, Hash(encoded), e.Time
+	a.number, a.hash, a.time = e.Number, hash, e.Time
 	return e, nil
 }
 

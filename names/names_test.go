@@ -119,6 +119,23 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestExpect: what was told of the past must be so.
+func TestExpect(t *testing.T) {
+	w, a := newWriter(7), NewAudit(LogID{7})
+	first, second := w.write(w.entry(Claim, "alice", 1, 0, 1)), w.write(w.entry(Claim, "bob", 1, 0, 2))
+	a.Expect(2, Hash(first))
+	if _, err := a.Next(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Next(second); !errors.Is(err, ErrChain) {
+		t.Errorf("another entry: %v", err)
+	}
+	a.Expect(2, Hash(second))
+	if _, err := a.Next(second); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStatement holds the bytes that are signed to what docs/protocol.md says.
 func TestStatement(t *testing.T) {
 	c := Change{Log: LogID{1: 9}, Kind: Rotate, Name: "ab", Version: 258, Old: Key{1}, New: Key{2}}

@@ -56,7 +56,8 @@ interface AuthenticationService {
   # entry: the entry of the log; durable when it returns. Repeating a change that is the name's last returns its entry and changes nothing (rotateName and
   # revokeName too).
   # Errors: invalidArgument, notAuthorized (signature), exists (claimed before, or revoked), quotaExceeded (a client claims 8 names at most, those that it
-  # revoked included), rateLimited (16 changes of names in an hour by one caller, 10,000 by all, by default).
+  # revoked included), rateLimited (by default 16 calls in an hour of one caller that
+  # change names, 10,000 claims by all, and 10,000 rotations).
 
   rotateName @8 (name :Text, version :UInt64, newKey :Data, oldSignature :Data, newSignature :Data) -> (entry :Data);
   # Hands a name on to another key of the same client. The caller is the key that has the name, or newKey (32 bytes). version: NameStatus.version + 1.
