@@ -138,17 +138,17 @@ func newNameAudit(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "audit",
 		Short: "Read the whole log of names, check it, and print where it ends",
-		Long: "Reads the whole log of names, and checks that each change follows the one before and is signed by the keys that it concerns. Two people who see the same\n" +
-			"number and the same hash were told the same log.",
+		Long: "Reads the whole log of names, and checks that each change follows the one before and is signed by the keys that it concerns, and that it\n" +
+			"is the log of the last time, gone on. Two people who see the same number and the same hash were told the same log.",
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.withSession(cmd.Context(), func(ctx context.Context, _ *client.Account, s *client.Session) error {
-				a, err := s.AuditNames(ctx, nil)
+			return g.withSession(cmd.Context(), func(ctx context.Context, a *client.Account, s *client.Session) error {
+				audit, err := a.AuditNames(ctx, s)
 				if err != nil {
 					return err
 				}
-				number, hash := a.Head()
-				return say("%d changes, hash %x, log %x\n", number, hash, a.Log())
+				number, hash := audit.Head()
+				return say("%d changes, hash %x, log %x\n", number, hash, audit.Log())
 			})
 		},
 	}
