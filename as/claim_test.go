@@ -172,3 +172,48 @@ func TestRatesForget(t *testing.T) {
 		t.Fatalf("the first, long forgotten: %v", err)
 	}
 }
+
+// TestHostileClaims: one who claims all that there is gets what the limits allow, leaves the rest alone, and makes the service remember little.
+func TestHostileClaims(t *testing.T) {
+	f := start(t, as.Limits{})
+	alice, mallory, bob := f.person(1), f.person(2), f.person(3)
+	var packages [][]byte
+	for range 50 {
+		packages = append(packages, alice.ofSuite(f, 1, false))
+	}
+	if _, _, err := alice.uploadMany(packages...); err != nil {
+		t.Fatal(err)
+	}
+	taken, refused := 0, 0
+	for i := range 10_000 {
+		var err error
+		if i%2 == 0 {
+			_, err = mallory.fetch(alice.key[:])
+		} else {
+			_, err = mallory.claim(alice.key[:], 3, 1)
+		}
+		switch {
+		case err == nil:
+			taken++
+		case errors.Is(err, quicrpc.ErrRateLimited):
+			refused++
+		default:
+			t.Fatal(err)
+		}
+	}
+	if taken != 6 || refused != 10_000-6 || alice.pools() != "1:44" {
+		t.Fatalf("%d claims allowed, %d refused, pools %s", taken, refused, alice.pools())
+	}
+	if got, err := bob.claim(alice.key[:], 1); err != nil || !bytes.Equal(got[0], packages[6]) {
+		t.Fatalf("somebody else: %v", err)
+	}
+	for n := 4; n < 100; n++ { // many identities of one attacker: the owner's own limit holds
+		p := f.person(byte(n))
+		for range 6 {
+			_, _ = p.claim(alice.key[:], 7)
+		}
+	}
+	if _, err := bob.claim(alice.key[:], 1); !errors.Is(err, quicrpc.ErrRateLimited) {
+		t.Fatalf("the target's limit: %v", err)
+	}
+}
