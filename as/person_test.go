@@ -188,7 +188,7 @@ func (p *person) pool() (available uint32, last bool) {
 	f, release := p.as.PoolStatus(p.t.Context(), nil)
 	defer release()
 	r, err := f.Struct()
-	if err != nil || r.LowWater() != 25 {
+	if err != nil || r.LowWater() != 10 {
 		p.t.Fatalf("pool: low water %d, %v", r.LowWater(), err)
 	}
 	return r.Available(), r.LastResort()

@@ -165,6 +165,9 @@ func (c *server) ServerInfo(_ context.Context, call schemas.AuthenticationServic
 	if err := info.SetName(i.Name); err != nil {
 		return err
 	}
+	if err := info.SetReceiptKey(i.ReceiptKey); err != nil {
+		return err
+	}
 	return info.SetVersion(i.Version)
 }
 

@@ -30,6 +30,7 @@ type Info struct {
 	MaxBatch      uint32 // submissions in one enqueueMany
 	MaxRecipients uint32 // in one enqueueMany
 	MaxCallBytes  uint32 // of a Cap'n Proto message
+	ReceiptKey    []byte // that receipts are signed with
 }
 
 // Limits of the service. Zero fields stand for the defaults.
@@ -37,7 +38,7 @@ type Limits struct {
 	MaxPackages int           // in one upload; default 256
 	MaxLifetime time.Duration // from now to a KeyPackage's end; default 366 days (requirement 12)
 	ClockSkew   time.Duration // by which a KeyPackage may begin in the future; default 1 hour
-	LowWater    uint32        // below so many packages of a suite the owner should publish more; default 25
+	LowWater    uint32        // below so many packages of a suite the owner should publish more; default 10
 	Suites      []mls.Suite   // accepted; default: all that mls knows and that sign with Ed25519
 
 	// Claims, requirement 15: by one requester of one target (default 6 in 10 minutes), by one requester (4,096, enough to make a large group), and of
@@ -64,7 +65,7 @@ func (l Limits) withDefaults() Limits {
 		l.ClockSkew = time.Hour
 	}
 	if l.LowWater == 0 {
-		l.LowWater = 25
+		l.LowWater = 10
 	}
 	if l.Claimants == 0 {
 		l.Claimants = 65_536

@@ -90,7 +90,7 @@ func TestExchangeWithCrashes(t *testing.T) {
 				for j := range members {
 					f.deliver(t, members[j], 0)
 				}
-				if err := m.stage(g.ID, renewal); err != nil {
+				if err := m.stage(g.ID, renewal, false); err != nil {
 					t.Fatalf("stage: %v", err)
 				}
 				f.flush(t, m, true) // sent; the answer is lost
@@ -137,7 +137,7 @@ func TestFullGroup(t *testing.T) {
 	if err := alice.flush(t.Context(), fakeSession{f, alice.id}); !errors.Is(err, ErrQuota) {
 		t.Fatalf("flush to a full group: %v", err)
 	}
-	if err := bob.stage(g.ID, renewal); err != nil {
+	if err := bob.stage(g.ID, renewal, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := bob.flush(t.Context(), fakeSession{f, bob.id}); !errors.Is(err, ErrQuota) || bob.groups[g.ID].HasPending() {
@@ -181,10 +181,10 @@ func TestLosingCommit(t *testing.T) {
 		if _, err := bob.Join("g", false); err != nil {
 			t.Fatal(err)
 		}
-		if err := bob.stage(g.ID, adding(t, carol)); err != nil {
+		if err := bob.stage(g.ID, adding(t, carol), false); err != nil {
 			t.Fatal(err)
 		}
-		if err := alice.stage(g.ID, renewal); err != nil {
+		if err := alice.stage(g.ID, renewal, false); err != nil {
 			t.Fatal(err)
 		}
 		f.flush(t, alice, false)
@@ -227,7 +227,7 @@ func TestRejoin(t *testing.T) {
 	err = alice.stage(g.ID, func(m *mls.Group) (mls.CommitOptions, []certs.Identity, []certs.Identity, error) {
 		leaf, _ := findMember(m, bob.id)
 		return mls.CommitOptions{Proposals: []mls.Proposal{mls.Remove(leaf)}}, nil, []certs.Identity{bob.id}, nil
-	})
+	}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"time"
@@ -22,6 +23,7 @@ type ServerInfo struct {
 	MaxBatch      int
 	MaxRecipients int
 	MaxCallBytes  int
+	ReceiptKey    ed25519.PublicKey // that receipts are signed with; nil: it gives none
 }
 
 // ServerInfo asks for it. Without effect at the server, so it may travel in 0-RTT; if the server rejects that, it is asked once more.
@@ -50,10 +52,15 @@ func (s *Session) serverInfo(ctx context.Context) (ServerInfo, error) {
 	}
 	name, _ := info.Name()
 	version, _ := info.Version()
+	key, err := info.ReceiptKey()
+	if err != nil || len(key) != 0 && len(key) != ed25519.PublicKeySize {
+		return ServerInfo{}, protocolErrorf("serverInfo: receipt key of %d bytes: %v", len(key), err)
+	}
 	return ServerInfo{
 		Name: name, Version: version, Time: time.UnixMilli(info.Time()),
 		MaxPayload: int(info.MaxPayload()), MaxBatch: int(info.MaxBatch()),
 		MaxRecipients: int(info.MaxRecipients()), MaxCallBytes: int(info.MaxCallBytes()),
+		ReceiptKey: append(ed25519.PublicKey(nil), key...),
 	}, nil
 }
 

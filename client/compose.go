@@ -135,7 +135,7 @@ func (a *Account) commit(ctx context.Context, s *Session, group string, p plan) 
 		if err := a.syncQueue(ctx, s, Queue{group, true}); err != nil {
 			return err
 		}
-		if err := a.stage(group, p); err != nil {
+		if err := a.stage(group, p, false); err != nil {
 			return err
 		}
 		if err := a.Flush(ctx, s); !errors.Is(err, ErrRace) || races == maxRaces {
@@ -144,13 +144,20 @@ func (a *Account) commit(ctx context.Context, s *Session, group string, p plan) 
 	}
 }
 
-// stage makes a commit, and saves it together with all that goes with it; Flush sends and merges it.
-func (a *Account) stage(group string, p plan) error {
+// stage makes a commit, and saves it together with all that goes with it; Flush sends and merges it. One that mends replaces what could not be processed.
+func (a *Account) stage(group string, p plan, mends bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.change(group, func(tx *bolt.Tx, g *mls.Group) error {
 		if err := active(tx, group); err != nil {
 			return err
+		}
+		if rec, err := groupOf(tx, g); err != nil {
+			return err
+		} else if mends && rec.Wedged == 0 {
+			return errSound
+		} else if !mends && rec.Wedged != 0 {
+			return ErrWedged
 		}
 		if g.HasPending() {
 			return fmt.Errorf("%w: an earlier commit still waits to be sent", ErrInvalid)
@@ -165,7 +172,7 @@ func (a *Account) stage(group string, p plan) error {
 			return err
 		}
 		return putOutbox(tx, outboxRecord{Kind: outboxCommit, Group: []byte(group), Epoch: g.Epoch(), Payload: res.Commit,
-			Welcome: res.Welcome, Added: added, Removed: removed, Info: res.GroupInfo})
+			Welcome: res.Welcome, Added: added, Removed: removed, Info: res.GroupInfo, Mends: mends})
 	})
 }
 

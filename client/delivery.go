@@ -17,6 +17,7 @@ type Submission struct {
 	Group      string
 	Payload    []byte
 	Recipients []certs.Identity
+	Blobs      [][32]byte // hashes of blobs, uploaded before, that live as long as the message
 }
 
 // Outcome is what became of a submission for one recipient.
@@ -56,11 +57,17 @@ type QueueStatus struct {
 // Submit stores submissions, in order, and returns for each the outcomes in the order of its recipients. What it reports as stored or
 // duplicate is on the server's disk. Repeating a failed Submit with the same ids is safe.
 func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, error) {
+	return s.submit(ctx, subs, nil)
+}
+
+// submit passes the receipt, and the outcomes that it is for, to check; nil: none is asked for.
+func (s *Session) submit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) ([][]Outcome, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f, release := ds.EnqueueMany(ctx, func(p schemas.DeliveryService_enqueueMany_Params) error {
+		p.SetReceipts(check != nil)
 		return putSubmissions(p, subs)
 	})
 	defer release()
@@ -83,7 +90,10 @@ func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, e
 			out[i][j] = Outcome{Status: list.At(j).Status(), Seq: list.At(j).Seq()}
 		}
 	}
-	return out, nil
+	if check == nil {
+		return out, nil
+	}
+	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
 }
 
 func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submission) error {
@@ -110,6 +120,9 @@ func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submiss
 			if err := rs.Set(j, r[:]); err != nil {
 				return err
 			}
+		}
+		if err := putBlobs(e.NewBlobs, sub.Blobs); err != nil {
+			return err
 		}
 	}
 	return nil

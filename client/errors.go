@@ -30,8 +30,14 @@ var (
 	ErrRejoin = errors.New("invited to a group that you are in")
 	// ErrRemoved says that this account was removed from the group: it can read what it has, and send nothing.
 	ErrRemoved = errors.New("you were removed from the group")
+	// ErrWedged says that a commit of the group could not be processed here: the group stands still until it is replaced (Report, Mend).
+	ErrWedged = errors.New("the group's last commit cannot be processed: see the commands report and mend")
 	// ErrInvalid says that an argument cannot be used: empty text, a name that looks like an id.
 	ErrInvalid = errors.New("invalid argument")
+	// ErrBlob says that a blob is not what its reference says, or that content to upload has changed.
+	ErrBlob = errors.New("not the blob that was referred to")
+	// ErrReceipt says that a server's receipt does not prove what the server answered.
+	ErrReceipt = errors.New("the server's receipt is wrong")
 	// ErrProtocol says that the server answered something that the protocol does not allow.
 	ErrProtocol = errors.New("server broke the protocol")
 

@@ -178,7 +178,7 @@ func package1(t fataler, a *Account) []byte {
 }
 
 func invite(t fataler, f *fakeServer, a *Account, group string, who *Account) {
-	if err := a.stage(group, adding(t, who)); err != nil {
+	if err := a.stage(group, adding(t, who), false); err != nil {
 		t.Fatalf("stage: %v", err)
 	}
 	f.flush(t, a, false)

@@ -18,6 +18,7 @@ type GroupCommit struct {
 	Welcome        []byte // for all of Added; may be empty
 	Added, Removed []certs.Identity
 	GroupInfo      []byte // of the next epoch; may be empty
+	Replaces       bool   // the commit that led to the current epoch, which was reported
 }
 
 // CommitOutcome is what became of a commit. Seq and Epoch are as in schemas.CommitResult.
@@ -31,6 +32,7 @@ type GroupPost struct {
 	Group   string
 	ID      MessageID
 	Payload []byte
+	Blobs   [][32]byte // as in Submission
 }
 
 // PostOutcome is what became of a post.
@@ -60,12 +62,18 @@ func (s *Session) CreateGroup(ctx context.Context, group string, epoch uint64, i
 }
 
 // CommitGroup hands in a commit. A lost race is an outcome, not an error. Repeating it with the same id is safe.
-func (s *Session) CommitGroup(ctx context.Context, c *GroupCommit) (out CommitOutcome, err error) {
+func (s *Session) CommitGroup(ctx context.Context, c *GroupCommit) (CommitOutcome, error) {
+	return s.commitGroup(ctx, c, nil)
+}
+
+// commitGroup is as submit.
+func (s *Session) commitGroup(ctx context.Context, c *GroupCommit, check func(schemas.Receipt, CommitOutcome) error) (out CommitOutcome, err error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return out, err
 	}
 	f, release := ds.Commit(ctx, func(p schemas.DeliveryService_commit_Params) error {
+		p.SetReceipts(check != nil)
 		m, err := p.NewCommit()
 		if err != nil {
 			return err
@@ -81,11 +89,16 @@ func (s *Session) CommitGroup(ctx context.Context, c *GroupCommit) (out CommitOu
 	if err != nil {
 		return out, protocolErrorf("commit: %v", err)
 	}
-	return CommitOutcome{Status: r.Status(), Seq: r.Seq(), Epoch: r.Epoch()}, nil
+	out = CommitOutcome{Status: r.Status(), Seq: r.Seq(), Epoch: r.Epoch()}
+	if check == nil {
+		return out, nil
+	}
+	return out, checkReceipt(r.Receipt, func(at schemas.Receipt) error { return check(at, out) })
 }
 
 func (c *GroupCommit) put(m schemas.Commit) error {
 	m.SetEpoch(c.Epoch)
+	m.SetReplaces(c.Replaces)
 	if err := m.SetGroupId([]byte(c.Group)); err != nil {
 		return err
 	}
@@ -133,31 +146,37 @@ func putIdentities(make func(int32) (capnp.DataList, error), ids []certs.Identit
 	return nil
 }
 
+func putBlobs(make func(int32) (capnp.DataList, error), hashes [][32]byte) error {
+	if len(hashes) == 0 {
+		return nil
+	}
+	list, err := make(int32(len(hashes)))
+	if err != nil {
+		return err
+	}
+	for i := range hashes {
+		if err := list.Set(i, hashes[i][:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Post stores messages of groups, in order, each once for all members. What it reports as stored or duplicate is on the server's disk. Repeating a failed Post
 // with the same ids is safe.
 func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, error) {
+	return s.post(ctx, posts, nil)
+}
+
+// post is as submit.
+func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) ([]PostOutcome, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f, release := ds.Post(ctx, func(p schemas.DeliveryService_post_Params) error {
-		list, err := p.NewPosts(int32(len(posts)))
-		if err != nil {
-			return err
-		}
-		for i := range posts {
-			m := list.At(i)
-			if err := m.SetGroupId([]byte(posts[i].Group)); err != nil {
-				return err
-			}
-			if err := m.SetId(posts[i].ID[:]); err != nil {
-				return err
-			}
-			if err := m.SetPayload(posts[i].Payload); err != nil {
-				return err
-			}
-		}
-		return nil
+		p.SetReceipts(check != nil)
+		return putPosts(p, posts)
 	})
 	defer release()
 	res, err := f.Struct()
@@ -173,7 +192,33 @@ func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, e
 		r := list.At(i)
 		out[i] = PostOutcome{Status: r.Status(), Seq: r.Seq(), Epoch: r.Epoch()}
 	}
-	return out, nil
+	if check == nil {
+		return out, nil
+	}
+	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
+}
+
+func putPosts(p schemas.DeliveryService_post_Params, posts []GroupPost) error {
+	list, err := p.NewPosts(int32(len(posts)))
+	if err != nil {
+		return err
+	}
+	for i := range posts {
+		m := list.At(i)
+		if err := m.SetGroupId([]byte(posts[i].Group)); err != nil {
+			return err
+		}
+		if err := m.SetId(posts[i].ID[:]); err != nil {
+			return err
+		}
+		if err := m.SetPayload(posts[i].Payload); err != nil {
+			return err
+		}
+		if err := putBlobs(m.NewBlobs, posts[i].Blobs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ClaimCommit waits for a group's commit slot: until it ends, only the caller's commits are accepted in the group. It ends with the next commit.

@@ -27,6 +27,7 @@ type groupRecord struct {
 	Name    string    `json:"name"`
 	Created time.Time `json:"created"`
 	Removed bool      `json:"removed,omitempty"` // we are no longer a member
+	Wedged  uint64    `json:"wedged,omitempty"`  // place of a commit of our epoch that cannot be processed; 0: none
 }
 
 // Group describes one of the account's groups. The name is local: others may call the group something else.
@@ -36,6 +37,7 @@ type Group struct {
 	Epoch   uint64
 	Members []certs.Identity
 	Removed bool
+	Wedged  bool // a commit could not be processed: see Report and Mend
 }
 
 // HexID is the printed form of the id.
@@ -115,7 +117,7 @@ func putNewGroup(tx *bolt.Tx, id, name string) error {
 }
 
 func describe(id string, rec groupRecord, g *mls.Group) Group {
-	d := Group{ID: id, Name: rec.Name, Removed: rec.Removed, Epoch: g.Epoch()}
+	d := Group{ID: id, Name: rec.Name, Removed: rec.Removed, Wedged: rec.Wedged != 0, Epoch: g.Epoch()}
 	for _, m := range g.Members() {
 		if member, err := certs.IdentityFromBytes(m.Credential.Identity); err == nil {
 			d.Members = append(d.Members, member)

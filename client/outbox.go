@@ -40,6 +40,7 @@ type outboxRecord struct {
 	Added   []certs.Identity `json:"added,omitempty"`
 	Removed []certs.Identity `json:"removed,omitempty"`
 	Info    []byte           `json:"info,omitempty"` // GroupInfo of the epoch that begins
+	Mends   bool             `json:"mends,omitempty"`
 }
 
 // putOutbox appends to the outbox, under a fresh id by which our own message is known when the server delivers it to us as to all members. What the server would refuse
@@ -163,7 +164,7 @@ func (a *Account) flushBatch(ctx context.Context, s groupServer, f *flush, batch
 	case outboxCommit:
 		out, err := s.CommitGroup(ctx, &GroupCommit{
 			Group: group, Epoch: e.rec.Epoch, ID: e.rec.ID, Message: e.rec.Payload, Welcome: e.rec.Welcome,
-			Added: e.rec.Added, Removed: e.rec.Removed, GroupInfo: e.rec.Info,
+			Added: e.rec.Added, Removed: e.rec.Removed, GroupInfo: e.rec.Info, Replaces: e.rec.Mends,
 		})
 		return a.settleCommit(f, e, out, err)
 	default:
@@ -207,7 +208,7 @@ func (a *Account) settlePosts(f *flush, batch []pendingEntry, out []PostOutcome)
 }
 
 // errors of a commit that will never be accepted, whatever their cause.
-var commitRefused = []error{quicrpc.ErrNotFound, quicrpc.ErrInvalidArgument, quicrpc.ErrTooLarge, quicrpc.ErrQuotaExceeded}
+var commitRefused = []error{quicrpc.ErrNotFound, quicrpc.ErrInvalidArgument, quicrpc.ErrTooLarge, quicrpc.ErrQuotaExceeded, quicrpc.ErrNotAuthorized}
 
 // settleCommit merges a commit that won, and drops one that did not (requirement 4).
 func (a *Account) settleCommit(f *flush, e *pendingEntry, out CommitOutcome, failed error) error {
@@ -248,7 +249,7 @@ func (a *Account) settleCommit(f *flush, e *pendingEntry, out CommitOutcome, fai
 		if err := tx.Bucket(bucketOutbox).Delete(e.key); err != nil {
 			return err
 		}
-		return g.MergePending()
+		return merge(tx, g)
 	})
 }
 
@@ -297,7 +298,7 @@ func own(tx *bolt.Tx, g *mls.Group, id MessageID) (bool, error) {
 			return true, err
 		}
 		if rec.Kind == outboxCommit {
-			return true, g.MergePending()
+			return true, merge(tx, g)
 		}
 		return true, nil
 	}

@@ -41,6 +41,7 @@ const (
 // heldRecord is a message from an epoch that has not begun here: it is tried again after the next commit.
 type heldRecord struct {
 	Group []byte    `json:"group"`
+	Seq   uint64    `json:"seq"`
 	Bytes []byte    `json:"bytes"`
 	At    time.Time `json:"at"`
 }
@@ -65,7 +66,7 @@ func (a *Account) take(queue Queue, batch []Envelope) error {
 			if ours, err := own(tx, g, e.ID); ours || err != nil {
 				return err
 			}
-			return a.process(tx, g, e.Payload, e.AcceptedAt)
+			return a.process(tx, g, e.Seq, e.Payload, e.AcceptedAt)
 		})
 	})
 }
@@ -127,14 +128,18 @@ func keepInvite(tx *bolt.Tx, e Envelope) error {
 
 // process feeds one message to a group and records what came of it. A message that cannot be read is recorded as such and does not stop
 // the queue; only the state's own failure is an error.
-func (a *Account) process(tx *bolt.Tx, g *mls.Group, payload []byte, at time.Time) error {
+func (a *Account) process(tx *bolt.Tx, g *mls.Group, seq uint64, payload []byte, at time.Time) error {
 	res, err := g.Process(payload)
 	if errors.Is(err, mls.ErrFutureEpoch) {
-		return hold(tx, g, payload, at)
+		return hold(tx, g, seq, payload, at)
 	}
 	m := Message{Group: g.GroupID(), At: at.UTC()}
 	if err != nil {
-		m.Kind, m.Text = KindProblem, []byte(err.Error())
+		text, err := unfit(tx, g, seq, payload, err)
+		if err != nil {
+			return err
+		}
+		m.Kind, m.Text = KindProblem, []byte(text)
 		return putUnread(tx, m)
 	}
 	m.Sender, _ = certs.IdentityFromBytes(res.SenderCredential.Identity)
@@ -152,6 +157,9 @@ func (a *Account) process(tx *bolt.Tx, g *mls.Group, payload []byte, at time.Tim
 // committed records what a commit of somebody else changed, drops our own that lost to it, and tries what was held for the new epoch.
 func (a *Account) committed(tx *bolt.Tx, g *mls.Group, res *mls.Processed, m Message) error {
 	if err := dropPending(tx, string(g.GroupID())); err != nil {
+		return err
+	}
+	if err := sound(tx, g); err != nil {
 		return err
 	}
 	m.Kind = KindEvent
@@ -194,13 +202,13 @@ func changes(res *mls.Processed, by certs.Identity) (out []string) {
 	return out
 }
 
-func hold(tx *bolt.Tx, g *mls.Group, payload []byte, at time.Time) error {
+func hold(tx *bolt.Tx, g *mls.Group, seq uint64, payload []byte, at time.Time) error {
 	b := tx.Bucket(bucketHeld)
 	if countKeys(b) >= maxHeld {
 		return putUnread(tx, Message{Group: g.GroupID(), Kind: KindProblem, At: at.UTC(),
 			Text: []byte("a message is ahead of its epoch, and too many are waiting already")})
 	}
-	return appendJSON(b, heldRecord{Group: g.GroupID(), Bytes: payload, At: at})
+	return appendJSON(b, heldRecord{Group: g.GroupID(), Seq: seq, Bytes: payload, At: at})
 }
 
 // retryHeld processes what was held for g, each at most once for a commit.
@@ -220,7 +228,7 @@ func (a *Account) retryHeld(tx *bolt.Tx, g *mls.Group) error {
 		}
 	}
 	for _, rec := range ready {
-		if err := a.process(tx, g, rec.Bytes, rec.At); err != nil {
+		if err := a.process(tx, g, rec.Seq, rec.Bytes, rec.At); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,7 @@ type Config struct {
 // session is closed. Safe for concurrent use.
 type Session struct {
 	conn *quicrpc.Conn
+	self certs.Identity
 	log  *slog.Logger
 
 	mu   sync.Mutex
@@ -66,7 +67,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, cfg.Addr, err)
 	}
-	return &Session{conn: conn, log: log, rpcs: make(map[quicrpc.StreamType]*quicrpc.RPC)}, nil
+	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, rpcs: make(map[quicrpc.StreamType]*quicrpc.RPC)}, nil
 }
 
 // Close ends the connection and every call under way.

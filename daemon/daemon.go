@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"quicnprotochat/certs"
 	"quicnprotochat/ds"
 	"quicnprotochat/quicrpc"
+	"quicnprotochat/receipt"
 	"quicnprotochat/store"
 )
 
@@ -63,6 +65,9 @@ type Daemon struct {
 	cert   *certs.ServerCertificate
 	log    *slog.Logger
 
+	receipts   *receipt.Signer
+	endReceipt context.CancelFunc
+
 	dataDir, backupDir string
 }
 
@@ -103,7 +108,11 @@ func (d *Daemon) begin(cfg Config) error {
 	if err != nil {
 		return keyError(err)
 	}
-	return d.listen(cfg, d.cert, keys)
+	key, err := receiptKey(cfg.DataDir)
+	if err != nil {
+		return keyError(err)
+	}
+	return d.listen(cfg, d.cert, keys, key)
 }
 
 // keyError tells a disk that is full or fails, which may pass, from what only somebody's hand can mend.
@@ -123,15 +132,19 @@ func serverCertificate(cfg Config) (*certs.ServerCertificate, error) {
 	return certs.OwnServerCertificate(cfg.DataDir)
 }
 
-func (d *Daemon) listen(cfg Config, cert *certs.ServerCertificate, keys *quicrpc.Keys) error {
+func (d *Daemon) listen(cfg Config, cert *certs.ServerCertificate, keys *quicrpc.Keys, key ed25519.PrivateKey) error {
 	limits := quicrpc.DefaultLimits()
 	if cfg.Limits != nil {
 		limits = *cfg.Limits
 	}
-	d.ds = ds.New(ds.Config{Store: d.store, Logger: cfg.Logger})
+	var ctx context.Context
+	ctx, d.endReceipt = context.WithCancel(context.Background())
+	d.receipts = receipt.NewSigner(ctx, key)
+	public := d.receipts.Key()
+	d.ds = ds.New(ds.Config{Store: d.store, Logger: cfg.Logger, Receipts: d.receipts})
 	d.as = as.New(as.Config{
 		Store: d.store, Logger: cfg.Logger,
-		Info: as.Info{Name: "quicnprotochat", Version: cfg.Version, MaxCallBytes: uint32(limits.MaxMessage)},
+		Info: as.Info{Name: "quicnprotochat", Version: cfg.Version, MaxCallBytes: uint32(limits.MaxMessage), ReceiptKey: public[:]},
 		PoolLow: func(owner store.Identity, available int, lastResortUsed bool) {
 			d.ds.Notify(owner, ds.PoolLow{Available: uint32(available), LastResortUsed: lastResortUsed})
 		},
@@ -240,4 +253,6 @@ func (d *Daemon) sweep(ctx context.Context) {
 func (d *Daemon) closeServices() {
 	d.ds.Close()
 	d.as.Close()
+	d.endReceipt()
+	d.receipts.Wait()
 }

@@ -61,7 +61,8 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 	if err != nil {
 		return err
 	}
-	if err := c.mayCommit(ctx, m, external); err != nil {
+	said, err := c.mayCommit(ctx, m, external, at.Replaces())
+	if err != nil {
 		return err
 	}
 	who := racer{m.Group, c.owner}
@@ -71,13 +72,22 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 	c.posts.settle(ctx) // proposals come before the commit that names them (requirement 2)
 	result, err := c.s.store.Commit(ctx, *m)
 	var lost *store.EpochError
-	if err != nil && !errors.As(err, &lost) {
+	if !errors.As(err, &lost) && said != nil && errors.Is(err, store.ErrNotMember) {
+		lost = &store.EpochError{Current: said.last.Epoch} // it was one before the commit, which is not the one that m replaces
+	}
+	if lost != nil && said != nil && lost.Current == m.Epoch+1 && !said.suffice() {
+		return errNoReplacing // right but for the reports
+	}
+	if err != nil && lost == nil {
 		return c.s.groupFailure(err)
 	}
 	if won := lost == nil && result.Status == store.Stored; won || lost != nil {
 		c.s.slots.race(who, won)
 		if won {
 			c.s.endInvitations(ctx, m)
+		}
+		if won && at.Replaces() {
+			c.replaced(ctx, m, result.Seq, said)
 		}
 	}
 	results, err := call.AllocResults()
@@ -87,6 +97,11 @@ func (c *server) Commit(ctx context.Context, call schemas.DeliveryService_commit
 	out, err := results.NewResult()
 	if err != nil {
 		return err
+	}
+	if call.Args().Receipts() && lost == nil {
+		if err := c.s.receipt(ctx, c.commitLeaves(ctx, m, result), out.NewReceipt); err != nil {
+			return err
+		}
 	}
 	return c.s.setCommitResult(ctx, out, m, result, lost)
 }
@@ -162,9 +177,6 @@ func (c *server) readCommit(at schemas.Commit) (m *store.Commit, external bool, 
 	case m.Epoch == 1<<64-1:
 		return nil, false, invalid("there is no epoch after %d", m.Epoch)
 	}
-	if at.Replaces() {
-		return nil, false, invalid("this server does not replace commits yet")
-	}
 	if m.Info, err = at.GroupInfo(); err != nil {
 		return nil, false, malformed(err)
 	}
@@ -236,30 +248,41 @@ func welcomeID(commit store.MessageID, recipient store.Identity) store.MessageID
 }
 
 // mayCommit says whether the caller may make such a commit. Members may all but remove or add themselves; a newcomer's commit adds its sender: who was
-// invited, or a member that has lost its way, and replaces itself.
-func (c *server) mayCommit(ctx context.Context, m *store.Commit, external bool) error {
-	_, err := c.s.store.Member(ctx, m.Group, c.owner)
+// invited, or a member that has lost its way, and replaces itself. What was said of the commit that is replaced comes back.
+func (c *server) mayCommit(ctx context.Context, m *store.Commit, external, replaces bool) (said *reports, err error) {
+	if replaces {
+		r, err := c.mayReplace(ctx, m, external)
+		if err != nil {
+			return nil, err
+		}
+		return &r, c.sparesItself(m)
+	}
+	_, err = c.s.store.Member(ctx, m.Group, c.owner)
 	member := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotMember) {
-		return c.s.groupFailure(err)
+		return nil, c.s.groupFailure(err)
 	}
 	if !external {
 		if !member {
-			return errStranger
+			return nil, errStranger
 		}
-		if slices.Contains(m.Added, c.owner) || slices.Contains(m.Removed, c.owner) {
-			return invalid("a member neither adds nor removes itself, but by an external commit")
-		}
-		return nil
+		return nil, c.sparesItself(m)
 	}
 	if !member {
 		if err := c.mayJoin(ctx, m.Group); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	alone := len(m.Added) == 1 && m.Added[0] == c.owner && len(m.Welcomes) == 0
 	if member && (len(m.Removed) != 1 || m.Removed[0] != c.owner) || !member && len(m.Removed) != 0 || !alone {
-		return invalid("an external commit adds its sender, removes nobody else, and welcomes nobody")
+		return nil, invalid("an external commit adds its sender, removes nobody else, and welcomes nobody")
+	}
+	return nil, nil
+}
+
+func (c *server) sparesItself(m *store.Commit) error {
+	if slices.Contains(m.Added, c.owner) || slices.Contains(m.Removed, c.owner) {
+		return invalid("a member neither adds nor removes itself, but by an external commit")
 	}
 	return nil
 }

@@ -72,6 +72,11 @@ func (c *server) EnqueueMany(ctx context.Context, call schemas.DeliveryService_e
 	if err != nil {
 		return err
 	}
+	if call.Args().Receipts() {
+		if err := c.s.receipt(ctx, c.messageLeaves(messages, results), answer.NewReceipt); err != nil {
+			return err
+		}
+	}
 	out, err := answer.NewResults(int32(len(recipients)))
 	if err != nil {
 		return err

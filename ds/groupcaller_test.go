@@ -22,6 +22,7 @@ type change struct {
 	added, removed []byte // peers
 	welcomes       map[byte][]byte
 	info           []byte
+	replaces       bool
 }
 
 func (k *caller) create(group string, epoch uint64, info []byte) error {
@@ -62,6 +63,7 @@ func (c *change) put(m schemas.Commit) error {
 		c.message = mlsHeader(privateMessage, c.group, c.epoch, commit)
 	}
 	m.SetEpoch(c.epoch)
+	m.SetReplaces(c.replaces)
 	err := errors.Join(m.SetGroupId([]byte(c.group)), m.SetId(id16(int(c.id))), m.SetMessage_(c.message), m.SetGroupInfo(c.info))
 	added, e1 := m.NewAdded(int32(len(c.added)))
 	removed, e2 := m.NewRemoved(int32(len(c.removed)))

@@ -14,6 +14,8 @@ type Limits struct {
 	MaxRecipients  int // in one enqueueMany, over all its submissions
 	MaxStoredBytes int // payload times recipients of one enqueueMany, bytes
 
+	MaxBlob uint64 // bytes; at most store.MaxBlob
+
 	SenderMessages uint64 // of one sender that a queue, or a group's order, holds, about
 	SenderBytes    uint64 // of payload, likewise
 
@@ -50,7 +52,7 @@ const (
 func DefaultLimits() Limits {
 	return Limits{
 		MaxPayload: store.MaxPayload, MaxBatch: 1024, MaxRecipients: 1024, MaxStoredBytes: 64 << 20, Slot: 5 * time.Second,
-		SenderMessages: 25_000, SenderBytes: 64 << 20,
+		MaxBlob: store.MaxBlob, SenderMessages: 25_000, SenderBytes: 64 << 20,
 		WindowMessages: 1024, MaxWindowMessages: 4096, WindowBytes: 4 << 20, MaxWindowBytes: 16 << 20,
 		MaxStreams: 64, Idle: 30 * time.Second, Turn: 2 * time.Second, AckDelay: 5 * time.Millisecond,
 		RetryMin: time.Second, RetryMax: time.Minute,
@@ -64,6 +66,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.MaxRecipients, d.MaxRecipients)
 	or(&l.MaxStoredBytes, d.MaxStoredBytes)
 	or(&l.Slot, d.Slot)
+	or(&l.MaxBlob, d.MaxBlob)
 	or(&l.SenderMessages, d.SenderMessages)
 	or(&l.SenderBytes, d.SenderBytes)
 	or(&l.WindowMessages, d.WindowMessages)

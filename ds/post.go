@@ -32,14 +32,9 @@ func blobIDs(list capnp.DataList, err error) ([]store.BlobID, error) {
 	}
 	ids := make([]store.BlobID, list.Len())
 	for i := range ids {
-		hash, err := list.At(i)
-		if err != nil {
-			return nil, malformed(err)
+		if ids[i], err = blobID(list.At(i)); err != nil {
+			return nil, err
 		}
-		if len(hash) != len(ids[i]) {
-			return nil, invalid("blob's hash of %d bytes, want %d", len(hash), len(ids[i]))
-		}
-		ids[i] = store.BlobID(hash)
 	}
 	return ids, nil
 }
@@ -66,6 +61,11 @@ func (c *server) Post(ctx context.Context, call schemas.DeliveryService_post) er
 	answer, err := call.AllocResults()
 	if err != nil {
 		return err
+	}
+	if call.Args().Receipts() {
+		if err := c.s.receipt(ctx, c.postLeaves(ctx, posts, results), answer.NewReceipt); err != nil {
+			return err
+		}
 	}
 	out, err := answer.NewResults(int32(len(results)))
 	if err != nil {

@@ -13,8 +13,6 @@ import (
 // server is the service as one connection sees it. Its calls run one after the other, in the order in which they came; those that enqueue
 // take their place in that order and then wait for the disk together.
 type server struct {
-	unimplemented
-
 	s       *Service
 	session Session
 	owner   store.Identity

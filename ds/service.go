@@ -10,6 +10,7 @@ import (
 	"capnproto.org/go/capnp/v3"
 
 	"quicnprotochat/quicrpc"
+	"quicnprotochat/receipt"
 	"quicnprotochat/schemas"
 	"quicnprotochat/store"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	Store  store.Store
 	Logger *slog.Logger // default: discards
 	Limits Limits
+	// Receipts signs receipts; it is to end after the service. nil: calls get none.
+	Receipts *receipt.Signer
 }
 
 // Service is the delivery service. Safe for concurrent use.
@@ -57,6 +60,8 @@ type Service struct {
 
 	slots    *slots
 	senders  *senders
+	bulk     *bulk
+	receipts *receipt.Signer
 	inviting sync.Mutex // held while invitations are counted and made
 }
 
@@ -73,6 +78,8 @@ type Stats struct {
 	PushedFrames       uint64
 	Acks               uint64 // on PUSH streams
 	StreamsCut         uint64 // not in good order: slow or hostile readers, failures
+	ReceiptSignatures  uint64
+	ReceiptLeaves      uint64 // messages that a receipt was signed for
 }
 
 // New returns a service on cfg.Store, which stays the caller's.
@@ -82,7 +89,7 @@ func New(cfg Config) *Service {
 	}
 	limits := cfg.Limits.withDefaults()
 	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot),
-		senders: newSenders(limits.SenderMessages, limits.SenderBytes)}
+		senders: newSenders(limits.SenderMessages, limits.SenderBytes), bulk: newBulk(), receipts: cfg.Receipts}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.
@@ -125,10 +132,15 @@ func (s *Service) Stats() Stats {
 	s.mu.Lock()
 	listeners := len(s.listeners)
 	s.mu.Unlock()
+	var signed receipt.Stats
+	if s.receipts != nil {
+		signed = s.receipts.Stats()
+	}
 	c := &s.counts
 	return Stats{
 		Listeners: uint64(listeners), Streams: c.streams.Load(), StreamsOpened: c.opened.Load(), PushedMessages: c.messages.Load(),
 		PushedBytes: c.bytes.Load(), PushedFrames: c.frames.Load(), Acks: c.acks.Load(), StreamsCut: c.cut.Load(),
+		ReceiptSignatures: signed.Signatures, ReceiptLeaves: signed.Leaves,
 	}
 }
 
@@ -151,11 +163,15 @@ const (
 	invite
 	claimCommit
 	releaseCommit
+	reportCommit
+	putBlob
+	getBlob
 )
 
 var methods = [...]string{
 	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
 	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
+	"reportCommit", "putBlob", "getBlob",
 }
 
 // Calls counts the calls since New, by the method's name in the schema.

@@ -12,14 +12,15 @@ import (
 var allowed = map[string]string{
 	"as":          "mls names quicrpc schemas store",
 	"certs":       "",
-	"client":      "certs mls names quicrpc schemas",
+	"client":      "certs mls names quicrpc receipt schemas",
 	"cmd":         "certs client daemon mls names quicrpc store",
-	"daemon":      "as certs ds quicrpc store",
-	"ds":          "quicrpc schemas store",
+	"daemon":      "as certs ds quicrpc receipt store",
+	"ds":          "quicrpc receipt schemas store",
 	"integration": "",
 	"mls":         "",
 	"names":       "",
 	"quicrpc":     "certs",
+	"receipt":     "",
 	"schemas":     "",
 	"store":       "",
 }

@@ -148,4 +148,7 @@ struct ServerInfo {
 
   maxCallBytes @6 :UInt32;
   # Largest Cap'n Proto message that the server reads, bytes.
+
+  receiptKey @7 :Data;
+  # Ed25519 public key, 32 bytes, that the server signs receipts with (delivery.capnp); it does not change. Empty: it gives none.
 }

@@ -25,7 +25,7 @@ interface DeliveryService {
   # Stores 1 to maxBatch submissions, in order, with a result for each; all that is reported stored is on disk.
   # Errors: invalidArgument (empty, too many, a field of a wrong size), tooLarge (a payload, or payload bytes times recipients above 64 MiB in
   # all): then nothing is stored. unavailable (disk): part may be
-  # stored; repeating with the same ids is safe. receipts: answer with a receipt, too.
+  # stored; repeating with the same ids is safe. receipts: answer with a receipt, too; unavailable may then also mean that all is stored and no receipt was signed.
 
   fetchAfter @3 (cursor :Env.Cursor, maxMessages :UInt32, maxBytes :UInt32) -> (envelopes :List(Env.Envelope), more :Bool);
   # Messages of one queue of the caller above cursor.seq, ascending; 0 for either maximum: the server's own (256; 512 KiB), which is also
@@ -84,17 +84,20 @@ interface DeliveryService {
   # Gives the caller's slot, or its place in the line, back. Harmless without one.
 
   reportCommit @16 (groupId :Data, seq :UInt64) -> (reports :UInt32, needed :UInt32);
-  # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. Once the founder, or `needed` members (more than half of
-  # the roster before that commit, without its sender), said so, a member may replace it: see Commit.replaces. Who reported what is
-  # recorded. Errors: notFound, invalidArgument. To come: this server answers unimplemented.
+  # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. For who was a member before it, even if it removed the
+  # caller. Once the founder, or `needed` members (more than half of the roster before that commit, without its sender, who does not count), said so, a
+  # member may replace it: see Commit.replaces. needed is 1 when the founder said so. Who reported what is recorded. Errors: notFound, invalidArgument (another seq, or the
+  # group has no commit), notAuthorized (the caller came with that commit).
 
   putBlob @17 (hash :Data, size :UInt64, offset :UInt64, data :Data) -> (have :UInt64, complete :Bool);
-  # Adds a chunk to a blob of the caller's: content of size bytes (at most maxBlob) with SHA-256 hash, encrypted by the client. Chunks come in order;
-  # data at another offset than have is ignored, so that an upload is resumed by asking with empty data. Complete blobs are checked. Errors:
-  # invalidArgument (hash wrong: the upload is dropped), quotaExceeded, tooLarge. To come: this server answers unimplemented.
+  # Adds a chunk to a blob of the caller's: content of size bytes (at most 100 MiB) with SHA-256 hash, encrypted by the client. A call carries one whole chunk: 256 KiB from a
+  # multiple of that on, the last one what is left. Chunks come in order; data at another offset than have is ignored, so that an upload is resumed by asking with empty data. With the last chunk
+  # the whole is checked. A chunk is durable when it returns; an upload that stops is dropped after 24 hours. Errors: invalidArgument (hash wrong: the upload is dropped; another size than was
+  # said before), quotaExceeded (the blobs of who sent the first chunk), tooLarge, rateLimited (more than 16 calls for blobs under way on a connection), unavailable (disk).
 
   getBlob @18 (hash :Data, offset :UInt64, max :UInt32) -> (data :Data, size :UInt64);
-  # Part of a complete blob, at most 256 KiB. Who knows the hash may read it. Errors: notFound, invalidArgument. No effect: may run in 0-RTT. To come: this server answers unimplemented.
+  # A complete blob from offset to the end of the chunk of 256 KiB that it is in, at most max bytes (0: all of that); size is the whole blob's. Who knows the hash may read
+  # it. Errors: notFound, invalidArgument (offset at or above size), rateLimited (as putBlob). No effect: may run in 0-RTT.
 }
 
 struct Commit {
@@ -121,7 +124,9 @@ struct Commit {
   # MLSMessage with the GroupInfo of epoch + 1, or empty: then nobody joins by external commit in that epoch.
 
   replaces @8 :Bool;
-  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one. To come: this server refuses it as invalidArgument.
+  # In place of the commit that led to the current epoch, which was reported (reportCommit). The roster is first set back to what it was before that one: who
+  # was added by it reads up to this commit, who was removed by it reads on. The epoch stays. For who was a member before the commit that is replaced; not for newcomers. The call fails with
+  # notAuthorized while too few have reported.
 }
 
 struct Welcome {
@@ -212,18 +217,24 @@ struct GroupStatus {
 }
 
 struct Receipt {
-  # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all that it accepted in one step.
-  # To come: this server leaves it empty, and how leaves are made and what is signed will stand in docs/protocol.md.
+  # Proof that the service accepted messages: its signature over the root of a Merkle tree (RFC 9162 section 2.1, SHA-256) of all for which a receipt was asked at one
+  # moment. docs/protocol.md says what a leaf is, and what is signed. Empty if it was not asked for, if nothing was stored, or if the server gives none.
 
   key @0 :Data;
   # Ed25519 public key of the service, 32 bytes.
 
   time @1 :Int64;
+  # Of the signature, by the service's clock, milliseconds since 1970.
+
   size @2 :UInt64;
   # Leaves of the tree.
 
   root @3 :Data;
+  # Of the tree, 32 bytes.
+
   signature @4 :Data;
+  # Ed25519, 64 bytes.
+
   leaves @5 :List(ReceiptLeaf);
   # One for each message of the call that was stored or is a duplicate, in order.
 }

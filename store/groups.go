@@ -63,6 +63,10 @@ type Commit struct {
 	// nothing after it; they are listed as members no more. Who is in both was replaced by itself: it is as if it were in Added only.
 	Added, Removed []Identity
 	Info           []byte // the GroupInfo of the new epoch, in place of the old
+	// Replaces, if it is not 0, is the place in the log of the last commit, which this one takes the place of (requirement 5): Epoch is the one that both were made
+	// in, and the group stays in the next one. The roster first becomes what it was before that commit: who was added by it reads up to this one, and who was
+	// removed by it reads on.
+	Replaces uint64
 }
 
 // EpochError says that a commit lost: the group is in another epoch than it was made in. It is ErrEpoch.
@@ -86,10 +90,14 @@ type Groups interface {
 	// Commit does all that c says if the group is in c.Epoch, and nothing else: what it says is there after a crash whole or not at all, and
 	// nothing of it is seen before it is durable. The Result is Stored with the commit's place in the log; or Duplicate, if this id was stored
 	// there before, whatever the epoch; or QuotaExceeded, if the log or a Welcome's queue is full; or NoBlob, if a blob of a Welcome is not there. A
-	// Welcome that its queue holds or held already is left out. Errors: *EpochError, ErrNotMember, ErrNotFound (no such group), ErrInvalid (a Welcome to a
+	// Welcome that its queue holds or held already is left out. Errors: *EpochError (also if Replaces is not the last commit), ErrNotMember, ErrNotFound (no such group), ErrInvalid (a Welcome to a
 	// shared queue, one to be removed who is no member), ErrQuota (one of Added is in too many groups, or the group would be too large),
 	// ErrTooLarge, ErrFull, ErrFailed, ErrClosed.
 	Commit(ctx context.Context, c Commit) (Result, error)
+
+	// LastCommit tells of the commit that led to the group's epoch. Errors: ErrNotFound (no such group, or no commit in it, or none since its engine keeps this),
+	// ErrInvalid, ErrCorrupt, ErrClosed.
+	LastCommit(ctx context.Context, id string) (Change, error)
 
 	// Append stores posts in order, each standing alone, and returns a result for each, as Enqueue does.
 	Append(ctx context.Context, posts []Post) ([]Result, error)

@@ -43,6 +43,8 @@ func newGroups(g *globals) *cobra.Command {
 					note := ""
 					if group.Removed {
 						note = " (removed)"
+					} else if group.Wedged {
+						note = " (stands still: see report and mend)"
 					}
 					if err := say("%s  epoch %d  members %d  %s%s\n", group.HexID(), group.Epoch, len(group.Members), group.Name, note); err != nil {
 						return err
@@ -118,6 +120,40 @@ func newUpdate(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.withGroup(cmd.Context(), args[0], func(ctx context.Context, a *client.Account, s *client.Session, group client.Group) error {
 				return a.Update(ctx, s, group.ID)
+			})
+		},
+	}
+}
+
+func newReport(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "report GROUP",
+		Short: "Tell the server that a group's last commit cannot be processed",
+		Long: "Tells the server that the last commit of a group cannot be processed, and prints how many members said so, and how many must before somebody can mend the group: more than half\n" +
+			"of those who were members before that commit, or one, if the group's founder is among them.",
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.withGroup(cmd.Context(), args[0], func(ctx context.Context, a *client.Account, s *client.Session, group client.Group) error {
+				said, needed, err := a.Report(ctx, s, group.ID)
+				if err != nil {
+					return err
+				}
+				return say("%d of %d\n", said, needed)
+			})
+		},
+	}
+}
+
+func newMend(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "mend GROUP",
+		Short: "Replace a group's last commit, which enough members reported",
+		Long: "Replaces the last commit of a group, which cannot be processed, by one that renews this account's keys. Who was added by that commit is out again, who was removed by it is\n" +
+			"in again. It works when enough members have said so: see report.",
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.withGroup(cmd.Context(), args[0], func(ctx context.Context, a *client.Account, s *client.Session, group client.Group) error {
+				return a.Mend(ctx, s, group.ID)
 			})
 		},
 	}

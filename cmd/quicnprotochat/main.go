@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	f.BoolVar(&g.verbose, "verbose", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(newInit(g), newWhoami(g), newPing(g), newRegister(g), newRefresh(g), newFetchKey(g), newName(g),
-		newCreateGroup(g), newGroups(g), newMembers(g), newInvite(g), newJoin(g), newRemove(g), newUpdate(g),
+		newCreateGroup(g), newGroups(g), newMembers(g), newInvite(g), newJoin(g), newRemove(g), newUpdate(g), newReport(g), newMend(g),
 		newSend(g), newRecv(g), newDemoGroup(g))
 	return root
 }

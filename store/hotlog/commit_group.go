@@ -2,6 +2,7 @@ package hotlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,8 +50,8 @@ type commitOp struct {
 	c        *store.Commit
 	target   target // the group
 	changes  []change
-	added    map[store.Identity]bool
-	noBlob   bool // a blob of a Welcome is not there
+	last     *store.Change // that is replaced; nil if none is, or it is not known
+	noBlob   bool          // a blob of a Welcome is not there
 	welcomes []target
 	tree     changes // that were made before: the GroupInfo
 	bytes    int
@@ -101,7 +102,7 @@ func (o *commitOp) prepare(s *Store) (err error) {
 		n += len(w.Payload)
 	}
 	s.saveInfo(&o.tree, o.target.object, c.Epoch+1, c.Info)
-	n += 1 + len(o.tree) + s.groupChange() + len(o.changes)*s.readerChange()
+	n += 1 + len(o.tree) + s.groupChange() + 3 + 17 + 3 + s.tree.seal.size(changeSize(c)) + len(o.changes)*s.readerChange()
 	o.bytes = maxForget + manySize(2+len(c.Welcomes), n)
 	return nil
 }
@@ -109,39 +110,35 @@ func (o *commitOp) prepare(s *Store) (err error) {
 // maxFormers is how many of those that were removed long ago one commit clears away.
 const maxFormers = 64
 
-// prepareChanges pins those who are added and removed, each once.
+// prepareChanges pins those whom the commit concerns, each once.
 func (o *commitOp) prepareChanges(s *Store) error {
-	o.added = make(map[store.Identity]bool, len(o.c.Added))
-	pin := func(id store.Identity, what change) (err error) {
-		if what.owner, err = s.pin(objectKey{id: id}); err == nil {
+	if o.c.Replaces != 0 {
+		last, err := s.lastChange(o.target.object)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && last.Seq == o.c.Replaces {
+			o.last = &last
+		}
+	}
+	pin := func(what change) (err error) {
+		if what.owner, err = s.pin(objectKey{id: what.ID}); err == nil {
 			o.changes = append(o.changes, what)
 		}
 		return err
 	}
-	for _, id := range o.c.Added {
-		if o.added[id] {
-			continue
-		}
-		o.added[id] = true
-		if err := pin(id, change{added: true}); err != nil {
-			return err
-		}
-	}
-	removed := make(map[store.Identity]bool, len(o.c.Removed))
-	for _, id := range o.c.Removed {
-		if o.added[id] || removed[id] {
-			continue
-		}
-		removed[id] = true
-		if err := pin(id, change{}); err != nil {
+	concerned := make(map[store.Identity]bool)
+	for _, f := range o.c.Fates(o.last) {
+		concerned[f.ID] = true
+		if err := pin(change{Fate: f}); err != nil {
 			return err
 		}
 	}
 	for _, id := range o.target.object.formers() {
-		if o.added[id] || removed[id] {
+		if concerned[id] {
 			continue
 		}
-		if err := pin(id, change{former: true}); err != nil {
+		if err := pin(change{Fate: store.Fate{ID: id}, former: true}); err != nil {
 			return err
 		}
 	}
@@ -180,6 +177,10 @@ func (o *commitOp) decide(b *batch) {
 		o.result = store.Result{Status: store.Duplicate, Seq: seq}
 		return
 	}
+	if o.c.Replaces != 0 && o.last == nil && o.c.Replaces == g.changed { // it was not in the tree yet
+		o.stale = true
+		return
+	}
 	if o.err = o.check(b, g); o.err != nil {
 		return
 	}
@@ -199,32 +200,45 @@ func (o *commitOp) decide(b *batch) {
 // check returns why a commit is not to be done, but for what a full queue would say.
 func (o *commitOp) check(b *batch, g *group) error {
 	c, quota := o.c, &b.s.opts.Quota
-	if !g.isMember(&c.Sender) && !o.added[c.Sender] {
+	if !o.wasMember(g, c.Sender) && !slices.Contains(c.Added, c.Sender) {
 		return fmt.Errorf("%w: the sender of a commit", store.ErrNotMember)
 	}
-	if c.Epoch != g.epoch {
+	if c.Replaces == 0 && c.Epoch != g.epoch || c.Replaces != 0 && (c.Epoch+1 != g.epoch || g.changed != c.Replaces) {
 		return &store.EpochError{Current: g.epoch}
 	}
-	members := g.members
+	members, before := g.members, g.members
 	for i := range o.changes {
 		what := &o.changes[i]
-		isMember := g.isMember(&what.owner.key.id)
+		m := g.readers[what.ID]
+		isMember := m != nil && m.until == 0
 		switch {
 		case what.former:
-		case what.added && !isMember:
-			if members++; what.owner.memberships >= quota.Groups {
+		case what.counts(m):
+			if members++; what.Added && what.owner.memberships >= quota.Groups {
 				return fmt.Errorf("%w: one who is added is in %d groups", store.ErrQuota, what.owner.memberships)
 			}
-		case !what.added && !isMember:
-			return fmt.Errorf("%w: one to be removed is no member", store.ErrInvalid)
-		case !what.added:
+		case what.Removed && isMember:
 			members--
+		case what.Removed && !what.Restored:
+			return fmt.Errorf("%w: one to be removed is no member", store.ErrInvalid)
 		}
 	}
-	if members > max(quota.Members, g.members) {
+	if o.last != nil {
+		before += len(o.last.Removed)
+	}
+	if members > max(quota.Members, before) {
 		return fmt.Errorf("%w: the group would have %d members", store.ErrQuota, members)
 	}
 	return nil
+}
+
+// wasMember says whether somebody was a member before this commit, and before what it replaces.
+func (o *commitOp) wasMember(g *group, id store.Identity) bool {
+	last := o.last
+	if last != nil && last.Seq != g.changed {
+		last = nil
+	}
+	return o.c.WasMember(id, last, g.isMember(&id))
 }
 
 // do writes a commit, after which nothing can refuse it.
@@ -232,8 +246,10 @@ func (o *commitOp) do(b *batch, g *group, parts []part) {
 	object := o.target.object
 	seq := parts[0].header.seq
 	durable := b.s.durable.Load()
+	kept := o.c.Change(seq, func(id store.Identity) bool { return o.wasMember(g, id) })
+	b.s.saveChange(&o.tree, object, &kept)
 	object.mu.Lock()
-	g.epoch = o.c.Epoch + 1
+	g.epoch, g.changed = kept.Epoch, seq
 	for i := range o.changes {
 		o.changes[i].apply(&o.tree, b, object, seq, durable)
 	}
@@ -253,8 +269,10 @@ func (o *commitOp) notify(s *Store) {
 		return
 	}
 	s.notifyMembers(o.target.object)
-	for _, id := range o.c.Removed {
-		s.hub.Notify(store.QueueID{Owner: id, Group: o.c.Group, Shared: true})
+	for i := range o.changes {
+		if what := &o.changes[i]; what.Removed {
+			s.hub.Notify(store.QueueID{Owner: what.ID, Group: o.c.Group, Shared: true})
+		}
 	}
 	for i := range o.c.Welcomes {
 		s.hub.Notify(o.c.Welcomes[i].Queue)

@@ -74,7 +74,7 @@ func (o *dropOp) prepare(s *Store) error {
 		o.owners[id] = owner
 	}
 	const key = 3 + 33
-	o.bytes = 1 + (2+2*len(ids))*key
+	o.bytes = 1 + (3+2*len(ids))*key
 	return nil
 }
 
@@ -94,6 +94,7 @@ func (o *dropOp) decide(b *batch) {
 	var c changes
 	c.delete(groupKey(kindGroup, &o.object.name))
 	c.delete(groupKey(kindInfo, &o.object.name))
+	c.delete(groupKey(kindChange, &o.object.name))
 	for id := range g.readers {
 		o.owners[id].leave(g.id)
 		b.s.dropReader(&c, o.object, o.owners[id], g)

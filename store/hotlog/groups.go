@@ -12,11 +12,13 @@ import (
 //
 //	'G' object(16)                      -> group: id, founder, epoch, number of members
 //	'N' object(16)                      -> its GroupInfo
+//	'H' object(16)                      -> change: its last commit, and what that did with the roster
 //	'M' object(16) member(16)           -> reader: identity, joined, acknowledged, until
 //	'q' owner's object(16) stream(16)   -> what an identity reads: the shared queue, and whether it is a member
 const (
 	kindGroup  = 'G'
 	kindInfo   = 'N'
+	kindChange = 'H'
 	kindReader = 'M'
 )
 
@@ -27,6 +29,7 @@ type group struct {
 	epoch    uint64
 	batch    uint64 // in which it was made; 0 for long ago
 	members  int
+	changed  uint64 // place of the last commit in the log; 0 if there was none, or one by a program that kept no change
 	log      *stream
 	readers  map[store.Identity]*member
 	slowest  memberHeap
@@ -107,6 +110,9 @@ func (s *Store) loadGroup(o *object) (*group, error) {
 	}
 	if keyOf(&store.QueueID{Group: g.id, Shared: true}) != o.key {
 		return nil, fmt.Errorf("%w: a group under another's key", store.ErrCorrupt)
+	}
+	if err := s.loadChange(o, g); err != nil {
+		return nil, err
 	}
 	prefix := groupKey(kindReader, &o.name)
 	members := 0

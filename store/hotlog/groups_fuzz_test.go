@@ -41,3 +41,13 @@ func FuzzMembership(f *testing.F) {
 		}
 	})
 }
+
+func FuzzChange(f *testing.F) {
+	f.Add(appendChange(nil, &store.Change{Seq: 1}))
+	f.Add(appendChange(nil, &store.Change{Seq: 300, Epoch: 7, Sender: store.Identity{1}, Added: []store.Identity{{2}, {3}}, Removed: []store.Identity{{4}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := decodeChange(b); err == nil && !bytes.Equal(appendChange(nil, &c), b) {
+			t.Errorf("%x became %x", b, appendChange(nil, &c))
+		}
+	})
+}

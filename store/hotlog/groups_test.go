@@ -202,7 +202,7 @@ func TestCommitRace(t *testing.T) {
 	o := small("/store")
 	o.FS = vfs.NewMem()
 	s := mustOpen(t, o)
-	const members = 64
+	const members = 48 // the change that adds them must fit in a quarter of a small segment
 	newGroup(t, s, "g", members)
 	for epoch := uint64(8); epoch < 18; epoch++ {
 		var wg sync.WaitGroup

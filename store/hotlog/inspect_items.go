@@ -124,6 +124,7 @@ var kinds = map[byte]struct {
 	kindRecord:      {"record", 0, false, func(_ *Item, b []byte) error { _, _, err := decodeRecord(b); return err }},
 	kindGroup:       {"group", 17, false, lookGroup},
 	kindInfo:        {"GroupInfo", 17, false, lookInfo},
+	kindChange:      {"last commit", 17, false, func(_ *Item, b []byte) error { _, err := decodeChange(b); return err }},
 	kindReader:      {"member", 33, false, func(_ *Item, b []byte) error { _, err := decodeMember(b); return err }},
 	kindBlob:        {"blob", 17, false, lookBlob},
 	kindChunk:       {"chunk of a blob", 21, false, func(*Item, []byte) error { return nil }},

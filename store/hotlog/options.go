@@ -27,7 +27,7 @@ type Options struct {
 	HotRecords   int    // messages in the log beyond which its oldest file is retired; default 1,000,000, about 200 bytes of memory each at most
 	PayloadCache int    // bytes of recent messages that are kept in memory; default 64 MiB
 	Owners       int    // identities and groups kept in memory beside those in the log, about 500 bytes each; default 131,072
-	IDFilters    int    // bytes of memory for knowing which message ids do not stand on disk, one for each; default 256 MiB
+	IDFilters    int    // bytes of memory for knowing which message ids do not stand on disk, one for each; default 512 MiB
 	TreeCache    int64  // bytes of the tree's block cache; default 64 MiB
 	Reserve      uint64 // free disk space below which new data is refused with ErrFull; default 64 MiB
 
@@ -58,7 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.HotRecords, 1_000_000)
 	setDefault(&o.PayloadCache, 64<<20)
 	setDefault(&o.Owners, 131_072)
-	setDefault(&o.IDFilters, 256<<20)
+	setDefault(&o.IDFilters, 512<<20)
 	setDefault(&o.TreeCache, 64<<20)
 	setDefault(&o.Reserve, 64<<20)
 	setDefault(&o.DefaultTTL, store.DefaultTTL)

@@ -181,18 +181,7 @@ func (s *Store) Group(ctx context.Context, id string) (store.Group, error) {
 func (s *Store) describe(o *object) (g store.Group, err error) {
 	snapshot := s.tree.db.NewSnapshot()
 	defer func() { err = errors.Join(err, readError(snapshot.Close())) }()
-	get := func(key []byte) ([]byte, error) {
-		value, closer, err := snapshot.Get(key)
-		if err != nil {
-			return nil, err
-		}
-		own := bytes.Clone(value)
-		if err := closer.Close(); err != nil {
-			return nil, err
-		}
-		return s.tree.seal.open(key, own)
-	}
-	text, err := get(groupKey(kindGroup, &o.name))
+	text, err := s.tree.getOf(snapshot, groupKey(kindGroup, &o.name))
 	if errors.Is(err, lsm.ErrNotFound) {
 		return g, fmt.Errorf("%w: no such group", store.ErrNotFound)
 	}
@@ -203,7 +192,7 @@ func (s *Store) describe(o *object) (g store.Group, err error) {
 	if err != nil {
 		return g, err
 	}
-	info, err := get(groupKey(kindInfo, &o.name))
+	info, err := s.tree.getOf(snapshot, groupKey(kindInfo, &o.name))
 	if err == nil && (len(info) < 8 || binary.BigEndian.Uint64(info) != is.epoch) {
 		err = fmt.Errorf("%w: GroupInfo of another epoch", store.ErrCorrupt)
 	}

@@ -1,6 +1,7 @@
 package hotlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -87,6 +88,19 @@ func (t *tree) get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	return t.seal.open(key, value)
+}
+
+// getOf is get of what the tree was when the snapshot was taken; lsm.ErrNotFound if there is nothing.
+func (t *tree) getOf(snapshot *lsm.Snapshot, key []byte) ([]byte, error) {
+	value, closer, err := snapshot.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	own := bytes.Clone(value)
+	if err := closer.Close(); err != nil {
+		return nil, err
+	}
+	return t.seal.open(key, own)
 }
 
 // scan calls f for the keys from first up to but not including end, in order, until it returns false. Always give tight bounds: beside them lie the

@@ -26,7 +26,11 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error
 		s.stats.Duplicates++
 		return store.Result{Status: store.Duplicate, Seq: seq}, nil
 	}
-	if err := s.checkChange(g, &c); err != nil {
+	last, err := g.replaced(&c)
+	if err == nil {
+		err = s.checkChange(g, &c, last)
+	}
+	if err != nil {
 		return store.Result{}, err
 	}
 	for i := range c.Welcomes {
@@ -38,38 +42,44 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Result, error
 		s.stats.QuotaExceeded++
 		return store.Result{Status: store.QuotaExceeded}, nil
 	}
-	return s.commit(g, &c, now), nil
+	return s.commit(g, &c, last, now), nil
+}
+
+// replaced is the commit that c replaces, or nil. The error says that c is made in the wrong epoch, or by a stranger.
+func (g *group) replaced(c *store.Commit) (last *store.Change, err error) {
+	if g.last != nil && g.last.Seq == c.Replaces && c.Epoch+1 == g.epoch {
+		last = g.last
+	}
+	switch {
+	case !c.WasMember(c.Sender, last, g.isMember(c.Sender)) && !slices.Contains(c.Added, c.Sender):
+		return nil, fmt.Errorf("%w: the sender of a commit", store.ErrNotMember)
+	case c.Replaces == 0 && c.Epoch != g.epoch, c.Replaces != 0 && last == nil:
+		return nil, &store.EpochError{Current: g.epoch}
+	}
+	return last, nil
 }
 
 // checkChange returns why the roster cannot change so.
-func (s *Store) checkChange(g *group, c *store.Commit) error {
-	if !g.isMember(c.Sender) && !slices.Contains(c.Added, c.Sender) {
-		return fmt.Errorf("%w: the sender of a commit", store.ErrNotMember)
-	}
-	if c.Epoch != g.epoch {
-		return &store.EpochError{Current: g.epoch}
-	}
-	changed := make(map[store.Identity]bool)
+func (s *Store) checkChange(g *group, c *store.Commit, last *store.Change) error {
 	before := g.members()
 	members := before
-	for _, id := range c.Added {
-		if changed[id] || g.isMember(id) {
-			changed[id] = true
-			continue
-		}
-		changed[id] = true
-		if members++; s.owner(id).members >= s.opts.Quota.Groups {
-			return fmt.Errorf("%w: one who is added is in too many groups", store.ErrQuota)
+	for _, f := range c.Fates(last) {
+		is := g.isMember(f.ID)
+		switch {
+		case f.Added && !is:
+			if members++; s.owner(f.ID).members >= s.opts.Quota.Groups {
+				return fmt.Errorf("%w: one who is added is in too many groups", store.ErrQuota)
+			}
+		case f.Restored && !f.Removed:
+			members++
+		case f.Removed && !is && !f.Restored:
+			return fmt.Errorf("%w: one to be removed is no member", store.ErrInvalid)
+		case f.Removed && is:
+			members--
 		}
 	}
-	for _, id := range c.Removed {
-		if changed[id] {
-			continue
-		}
-		changed[id] = true
-		if members--; !g.isMember(id) {
-			return fmt.Errorf("%w: one to be removed is no member", store.ErrInvalid)
-		}
+	if last != nil {
+		before += len(last.Removed)
 	}
 	if members > max(s.opts.Quota.Members, before) {
 		return fmt.Errorf("%w: the group would have %d members", store.ErrQuota, members)
@@ -124,19 +134,14 @@ func (s *Store) fitWelcomes(welcomes []store.Message, now time.Time) bool {
 }
 
 // commit does what nothing speaks against any more.
-func (s *Store) commit(g *group, c *store.Commit, now time.Time) store.Result {
+func (s *Store) commit(g *group, c *store.Commit, last *store.Change, now time.Time) store.Result {
 	r := s.push(g.log, c.ID, c.Payload, now, time.Time{})
+	change := c.Change(r.Seq, func(id store.Identity) bool { return c.WasMember(id, last, g.isMember(id)) })
 	g.epoch, g.info = c.Epoch+1, slices.Clone(c.Info)
-	for _, id := range c.Added {
-		g.readers[id] = &reader{joined: r.Seq, acked: r.Seq}
-		s.reads(id, g.id, true)
+	for _, f := range c.Fates(last) {
+		s.settle(g, &f, r.Seq)
 	}
-	for _, id := range c.Removed {
-		if !slices.Contains(c.Added, id) {
-			g.readers[id].until = r.Seq
-			s.reads(id, g.id, false)
-		}
-	}
+	g.last = &change
 	s.notify(g)
 	for i := range c.Welcomes {
 		if w := &c.Welcomes[i]; s.enqueue(w, now).Status == store.Stored {
@@ -144,4 +149,20 @@ func (s *Store) commit(g *group, c *store.Commit, now time.Time) store.Result {
 		}
 	}
 	return r
+}
+
+// settle does what the commit seq does with one identity.
+func (s *Store) settle(g *group, f *store.Fate, seq uint64) {
+	if f.Restored && g.readers[f.ID] == nil {
+		g.readers[f.ID] = &reader{joined: seq - 1, acked: seq - 1}
+	}
+	switch {
+	case f.Added:
+		g.readers[f.ID] = &reader{joined: seq, acked: seq}
+	case f.Removed:
+		g.readers[f.ID].until = seq
+	case f.Restored:
+		g.readers[f.ID].until = 0
+	}
+	s.reads(f.ID, g.id, !f.Removed)
 }

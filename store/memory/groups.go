@@ -19,6 +19,7 @@ type group struct {
 	info    []byte
 	log     *queue
 	readers map[store.Identity]*reader
+	last    *store.Change // nil: no commit yet
 }
 
 // reader is a member, or one who was, and has yet to read what came before it was removed.
@@ -199,6 +200,24 @@ func (s *Store) notify(g *group) {
 	for id := range g.readers {
 		s.hub.Notify(store.QueueID{Owner: id, Group: g.id, Shared: true})
 	}
+}
+
+// LastCommit implements store.Groups.
+func (s *Store) LastCommit(ctx context.Context, id string) (store.Change, error) {
+	if err := store.CheckGroupID(id); err != nil {
+		return store.Change{}, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return store.Change{}, err
+	}
+	defer s.mu.Unlock()
+	g := s.groups[id]
+	if g == nil || g.last == nil {
+		return store.Change{}, fmt.Errorf("%w: no such group, or no commit in it", store.ErrNotFound)
+	}
+	last := *g.last
+	last.Added, last.Removed = slices.Clone(last.Added), slices.Clone(last.Removed)
+	return last, nil
 }
 
 // Group implements store.Groups.

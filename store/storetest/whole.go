@@ -9,6 +9,7 @@ var wholeTests = []test{
 	{"group commit race", testCommitRace},
 	{"group commit whole", testCommitWhole},
 	{"group commits refused", testCommitRefused},
+	{"group commit replaced", testCommitReplaced},
 	{"group members come and go", testRemoved},
 	{"group member removed never reads", testRemovedNeverReads},
 	{"group welcomes to idle queues", testWelcomesToIdle},

@@ -129,6 +129,9 @@ func (p *pair) check(r *rapid.T) {
 		want, wantErr := p.reference.Group(ctx, id)
 		got.First, want.First = 0, 0
 		same(r, "group", got, err, want, wantErr)
+		last, err := p.LastCommit(ctx, id)
+		wantLast, wantErr := p.reference.LastCommit(ctx, id)
+		same(r, "last commit", last, err, wantLast, wantErr)
 		members, more, err := p.Members(ctx, id, store.Identity{}, 3)
 		wanted, wantMore, wantErr := p.reference.Members(ctx, id, store.Identity{}, 3)
 		for i := range members {

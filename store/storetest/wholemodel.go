@@ -164,6 +164,9 @@ func (p *pair) commitOne(r *rapid.T) {
 	for range rapid.IntRange(0, 2).Draw(r, "welcomes") {
 		c.Welcomes = append(c.Welcomes, p.message(r))
 	}
+	if last, err := p.reference.LastCommit(ctx, id); err == nil && rapid.IntRange(0, 2).Draw(r, "replaces") == 0 {
+		c.Replaces, c.Epoch = last.Seq-uint64(rapid.IntRange(0, 4).Draw(r, "another")/4), last.Epoch-1
+	}
 	got, err := p.Commit(ctx, c)
 	want, wantErr := p.reference.Commit(ctx, c)
 	same(r, "commit", got, err, want, wantErr)

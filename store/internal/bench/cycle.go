@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ type figures struct {
 	Written   float64   // bytes written to files for each byte of payload
 	Memory    float64   // resident at the end, MB
 	Rates     []float64 // of each slice
+	Beside    []float64 // of a new store after each slice
+	CPUs      []float64 // microseconds a message in each slice
 	Open      float64   // seconds
 	Queued    int       // found after opening
 	Residents []float64 // resident, MB
@@ -130,6 +133,7 @@ func measureCycles(s settings) (figures, error) {
 	}
 	var total atomic.Uint64
 	var waits histogram
+	var held gate
 	list := callers(s, e, &total, &waits)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -143,7 +147,10 @@ func measureCycles(s settings) (figures, error) {
 					return
 				default:
 				}
-				if err := c.cycle(ctx); err != nil {
+				held.RLock()
+				err := c.cycle(ctx)
+				held.RUnlock()
+				if err != nil {
 					cancel(err)
 					return
 				}
@@ -152,10 +159,10 @@ func measureCycles(s settings) (figures, error) {
 	}
 	go sweepAll(ctx, e)
 	warmUp(ctx, s, &total)
-	f := watch(ctx, s, &total, fs)
+	f, err := watch(ctx, s, &total, fs, &held)
 	close(stop)
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err = errors.Join(err, context.Cause(ctx)); err != nil {
 		return f, err
 	}
 	f.P50, f.P99 = waits.quantile(0.5), waits.quantile(0.99)
@@ -184,26 +191,36 @@ func warmUp(ctx context.Context, s settings, total *atomic.Uint64) {
 }
 
 // watch counts for the time of the measurement.
-func watch(ctx context.Context, s settings, total *atomic.Uint64, fs *disk) (f figures) {
+func watch(ctx context.Context, s settings, total *atomic.Uint64, fs *disk, held *gate) (f figures, err error) {
 	slicesOf := max(s.Slices, 1)
-	begin, cpu, written, n := time.Now(), cpuTime(), fs.written.Load(), total.Load()
-	last, lastN := begin, n
+	written, n := fs.written.Load(), total.Load()
+	var spent, cpu time.Duration
+	var done uint64
 	for range slicesOf {
+		begin, busy, before := time.Now(), cpuTime(), total.Load()
 		select {
 		case <-time.After(s.For / time.Duration(slicesOf)):
 		case <-ctx.Done():
-			return f
+			return f, nil
 		}
-		now, m := time.Now(), total.Load()
-		f.Rates = append(f.Rates, float64(m-lastN)/now.Sub(last).Seconds())
-		last, lastN = now, m
+		took, used, some := time.Since(begin), cpuTime()-busy, total.Load()-before
+		spent, cpu, done = spent+took, cpu+used, done+some
+		f.Rates = append(f.Rates, float64(some)/took.Seconds())
+		f.CPUs = append(f.CPUs, float64(used)/1e3/float64(max(some, 1)))
 		f.Residents = append(f.Residents, resident())
 		f.Disk = append(f.Disk, diskUsed(s.Dir))
+		if s.Beside > 0 {
+			rate, err := held.beside(s)
+			if err != nil {
+				return f, err
+			}
+			f.Beside = append(f.Beside, rate)
+		}
 	}
-	done := max(float64(lastN-n), 1) // none: the rate is far below what the time can show
-	f.PerSecond = done / last.Sub(begin).Seconds()
-	f.CPU = float64(cpuTime()-cpu) / 1e3 / done
-	f.Written = float64(fs.written.Load()-written) / (done * float64(s.Payload))
+	done = max(done, 1) // none: the rate is far below what the time can show
+	f.PerSecond = float64(done) / spent.Seconds()
+	f.CPU = float64(cpu) / 1e3 / float64(done)
+	f.Written = float64(fs.written.Load()-written) / (float64(max(total.Load()-n, 1)) * float64(s.Payload))
 	f.Memory = resident()
-	return f
+	return f, nil
 }

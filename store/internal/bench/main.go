@@ -34,6 +34,7 @@ type settings struct {
 	Backlog    int           // messages that lie in other queues all the while
 	For        time.Duration // of measuring
 	Slices     int           // the time is cut into so many equal parts, each with its rate
+	Beside     time.Duration // after each of them a new store is measured for so long
 	Recover    bool          // in place of cycles: kill the process with the backlog in it, and time the opening
 	Dir        string
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -35,10 +34,11 @@ func (b *bench) measure(s settings) (figures, error) {
 	}
 	defer os.RemoveAll(s.Dir)
 	fmt.Fprintf(b.log, "%s: %d callers, %d a call, backlog %d\n", s.Engine, s.Callers, s.PerCall, s.Backlog)
-	return b.child(s)
+	return child(s, b.log)
 }
 
-func (b *bench) child(s settings) (f figures, err error) {
+// child measures in a process of its own.
+func child(s settings, log io.Writer) (f figures, err error) {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return f, err
@@ -49,7 +49,7 @@ func (b *bench) child(s settings) (f figures, err error) {
 	}
 	cmd := exec.Command(self, "-child", string(text))
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, b.log
+	cmd.Stdout, cmd.Stderr = &out, log
 	if err := cmd.Run(); err != nil {
 		return f, fmt.Errorf("%s: %w", s.Engine, err)
 	}
@@ -180,39 +180,11 @@ func (b *bench) recover(name string, n int) (f figures, err error) {
 		return f, err
 	}
 	fmt.Fprintf(b.log, "%s: opening with %d\n", name, n)
-	if _, err := b.child(s); err != nil {
+	if _, err := child(s, b.log); err != nil {
 		return f, err
 	}
-	if f, err = b.child(s); err != nil {
+	if f, err = child(s, b.log); err != nil {
 		return f, err
 	}
 	return f, os.RemoveAll(s.Dir)
-}
-
-// slope is one long run, cut into ten parts.
-func (b *bench) slope(length time.Duration) error {
-	if length == 0 {
-		return nil
-	}
-	s := b.settings(256, 1, 0)
-	s.Engine, s.For, s.Slices = "hotlog", length, 10
-	f, err := b.measure(s)
-	if err != nil {
-		return err
-	}
-	title := fmt.Sprintf("One run of %v at 256 callers, in ten parts.", length)
-	return b.table(title, "part\t"+strings.Join(strings.Fields("1 2 3 4 5 6 7 8 9 10"), "\t")+"\n", func(w io.Writer) error {
-		for _, row := range []struct {
-			name   string
-			values []float64
-		}{{"cycles/s", f.Rates}, {"memory, MB", f.Residents}, {"on disk, MB", f.Disk}} {
-			fmt.Fprint(w, row.name)
-			for _, v := range row.values {
-				fmt.Fprintf(w, "\t%.0f", v)
-			}
-			fmt.Fprintln(w)
-		}
-		_, err := fmt.Fprintf(w, "written/payload\t%.2f\n", f.Written)
-		return err
-	})
 }

@@ -2,6 +2,7 @@ package idset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -41,6 +42,9 @@ func (s *Set) Merge(current uint32, stop <-chan struct{}) (bool, error) {
 		s.merged.Add(uint64(r.count))
 	}
 	s.mu.Lock()
+	if r != nil {
+		r.known = !slices.ContainsFunc(inputs, func(o *run) bool { return !o.known })
+	}
 	s.swap(r, inputs...)
 	s.mu.Unlock()
 	return true, s.remove(inputs)
@@ -104,6 +108,18 @@ type cursor struct {
 	page int64 // next one
 	p    *[pageSize]byte
 	rest []byte // of the page: whole entries
+	key  uint64 // the first bytes of rest: to compare these is enough, but once in a great while
+}
+
+// advance goes on to what is left of the page.
+func (c *cursor) advance(rest []byte) {
+	if c.rest = rest; len(rest) > 0 {
+		c.key = binary.BigEndian.Uint64(rest)
+	}
+}
+
+func (c *cursor) before(o *cursor) bool {
+	return c.key < o.key || c.key == o.key && bytes.Compare(c.rest[:idSize], o.rest[:idSize]) < 0
 }
 
 func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
@@ -117,7 +133,7 @@ func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
 	for {
 		var least *cursor
 		for _, c := range m.cursors {
-			if len(c.rest) > 0 && (least == nil || bytes.Compare(c.rest[:idSize], least.rest[:idSize]) < 0) {
+			if len(c.rest) > 0 && (least == nil || c.before(least)) {
 				least = c
 			}
 		}
@@ -127,7 +143,7 @@ func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
 		if err := add(least.rest[:idSize], seqOf(least.rest)); err != nil {
 			return err
 		}
-		if least.rest = least.rest[entrySize:]; len(least.rest) == 0 {
+		if least.advance(least.rest[entrySize:]); len(least.rest) == 0 {
 			if err := m.turn(least); err != nil {
 				return err
 			}
@@ -150,7 +166,7 @@ func (m *merging) turn(c *cursor) error {
 		} else if err != nil {
 			return err
 		}
-		c.rest = c.p[:min(pageEntries, c.r.count-c.page*pageEntries)*entrySize]
+		c.advance(c.p[:min(pageEntries, c.r.count-c.page*pageEntries)*entrySize])
 	}
 	return nil
 }

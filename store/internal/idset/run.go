@@ -19,6 +19,7 @@ type run struct {
 	f    vfs.File
 
 	replaced bool // another file has its name by now
+	known    bool // to the filters in memory; guarded by the set's lock
 }
 
 var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}

@@ -138,6 +138,7 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 		return true
 	})
 	s.mu.Lock()
+	r.known = true
 	i := slices.IndexFunc(s.runs, func(o *run) bool { return o.bucket == bucket && o.first == segment && o.last == segment })
 	var old *run
 	if i >= 0 {
@@ -198,6 +199,9 @@ func (s *Set) Load(stop <-chan struct{}) bool {
 			}
 			return false
 		}
+		s.mu.Lock()
+		r.known = true
+		s.mu.Unlock()
 	}
 	return true
 }
@@ -213,9 +217,11 @@ func (s *Set) Complete() {
 func (s *Set) MayHold(id *ID, oldest, newest uint32) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if !s.complete {
-		return true
-	}
+	return !s.complete || s.noted(id, oldest, newest)
+}
+
+// noted asks the filters; the lock is held.
+func (s *Set) noted(id *ID, oldest, newest uint32) bool {
 	for bucket, f := range s.filters {
 		if bucket >= oldest && bucket <= newest && f.mayHold(id[:]) {
 			return true
@@ -267,8 +273,9 @@ func (s *Set) remove(runs []*run) (err error) {
 func (s *Set) Find(id *ID, oldest, newest uint32) (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	onlyUnknown := !s.complete && !s.noted(id, oldest, newest)
 	for _, r := range s.runs {
-		if r.bucket < oldest || r.bucket > newest {
+		if r.bucket < oldest || r.bucket > newest || onlyUnknown && r.known {
 			continue
 		}
 		if seq, err := r.find(id); seq != 0 || err != nil {

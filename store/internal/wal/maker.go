@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,7 +76,7 @@ func (m *maker) make(number uint64) (*segment, error) {
 		return nil, err
 	}
 	s := &segment{header: h, name: m.o.FS.PathJoin(m.o.Dir, segmentName(number))}
-	if old := m.pop(); old != nil {
+	if old := m.pop(s.name); old != nil {
 		m.reused.Add(1)
 		if err := m.o.FS.Rename(old.name, s.name); err != nil {
 			return nil, errors.Join(err, m.reuse(old))
@@ -131,14 +132,20 @@ func (m *maker) create(s *segment) error {
 	return nil
 }
 
-func (m *maker) pop() *segment {
+// pop takes a spare file for a segment that will have this name: the one that has it already, if there is one. To give the name to another would
+// cut that one off from its file, and its own turn later would move the live segment away.
+func (m *maker) pop(name string) *segment {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.spare) == 0 {
 		return nil
 	}
-	s := m.spare[len(m.spare)-1]
-	m.spare = m.spare[:len(m.spare)-1]
+	at := slices.IndexFunc(m.spare, func(s *segment) bool { return s.name == name })
+	if at < 0 {
+		at = len(m.spare) - 1
+	}
+	s := m.spare[at]
+	m.spare = slices.Delete(m.spare, at, at+1)
 	return s
 }
 
