@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,9 +48,31 @@ type person struct {
 // fixture is a service on a memory store, with a clock that the test moves.
 type fixture struct {
 	*as.Service
-	t   *testing.T
-	mu  sync.Mutex
-	now time.Time
+	t       *testing.T
+	mu      sync.Mutex
+	now     time.Time
+	notices []notice
+}
+
+// notice is a call of the hook.
+type notice struct {
+	owner          [32]byte
+	available      int
+	lastResortUsed bool
+}
+
+func (f *fixture) poolLow(owner [32]byte, available int, lastResortUsed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.notices = append(f.notices, notice{owner, available, lastResortUsed})
+}
+
+// told returns the calls of the hook since the last time.
+func (f *fixture) told() (n []notice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, f.notices = f.notices, nil
+	return n
 }
 
 func (f *fixture) clock() time.Time {
@@ -66,7 +90,7 @@ func (f *fixture) pass(d time.Duration) {
 func start(t *testing.T, l as.Limits) *fixture {
 	f := &fixture{t: t, now: time.Unix(1_750_000_000, 0)}
 	s := memory.New(memory.Options{Clock: f.clock})
-	f.Service = as.New(as.Config{Store: s, Clock: f.clock, Limits: l, Info: as.Info{Name: "quicnprotochat", Version: "v0"}})
+	f.Service = as.New(as.Config{Store: s, Clock: f.clock, Limits: l, Info: as.Info{Name: "quicnprotochat", Version: "v0"}, PoolLow: f.poolLow})
 	t.Cleanup(func() { _ = s.Close() })
 	return f
 }
@@ -164,8 +188,53 @@ func (p *person) pool() (available uint32, last bool) {
 	f, release := p.as.PoolStatus(p.t.Context(), nil)
 	defer release()
 	r, err := f.Struct()
-	if err != nil || r.LowWater() != 25 {
+	if err != nil || r.LowWater() != 10 {
 		p.t.Fatalf("pool: low water %d, %v", r.LowWater(), err)
 	}
 	return r.Available(), r.LastResort()
+}
+
+// claim takes one package a suite.
+func (p *person) claim(target []byte, suites ...uint16) (packages [][]byte, err error) {
+	f, release := p.as.ClaimKeyPackages(p.t.Context(), func(a schemas.AuthenticationService_claimKeyPackages_Params) error {
+		list, err := a.NewSuites(int32(len(suites)))
+		for i := range suites {
+			list.Set(i, suites[i])
+		}
+		return errors.Join(err, a.SetIdentityKey(target))
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return nil, quicrpc.FromRPC(err)
+	}
+	list, err := r.Packages()
+	for i := range list.Len() {
+		b, e := list.At(i)
+		err = errors.Join(err, e)
+		packages = append(packages, bytes.Clone(b))
+	}
+	return packages, err
+}
+
+// pools are p's own, each as suite:available, with an L behind it for a last-resort package.
+func (p *person) pools() (s string) {
+	p.t.Helper()
+	f, release := p.as.PoolStatus(p.t.Context(), nil)
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	list, err := r.Suites()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range list.Len() {
+		s += fmt.Sprintf(" %d:%d", list.At(i).Suite(), list.At(i).Available())
+		if list.At(i).LastResort() {
+			s += "L"
+		}
+	}
+	return strings.TrimSpace(s)
 }

@@ -112,42 +112,12 @@ func inPackage(i int, err error) error {
 	return err
 }
 
-// FetchKeyPackage takes one KeyPackage out of somebody's pool.
-func (c *server) FetchKeyPackage(ctx context.Context, call schemas.AuthenticationService_fetchKeyPackage) error {
-	if err := c.s.begin(fetchKeyPackage); err != nil {
-		return err
-	}
-	if err := c.session.WaitHandshake(ctx); err != nil {
-		return err
-	}
-	key, err := call.Args().IdentityKey()
-	if err != nil {
-		return malformed(err)
-	}
-	if len(key) != len(c.peer) {
-		return quicrpc.Errorf(quicrpc.CodeInvalidArgument, "identityKey of %d bytes, want 32", len(key))
-	}
-	target := store.Identity(key)
-	if !c.s.claims.allow(c.peer, target, c.s.clock()) {
-		return quicrpc.Errorf(quicrpc.CodeRateLimited, "too many KeyPackages claimed; try again later")
-	}
-	k, err := c.s.store.TakeKeyPackage(ctx, target)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return c.s.failure(err)
-	}
-	results, err := call.AllocResults()
-	if err != nil {
-		return err
-	}
-	return results.SetPackage(k.Data)
-}
-
 // PoolStatus describes the caller's pool.
 func (c *server) PoolStatus(ctx context.Context, call schemas.AuthenticationService_poolStatus) error {
 	if err := c.s.begin(poolStatus); err != nil {
 		return err
 	}
-	status, err := c.s.store.CountKeyPackages(ctx, c.peer)
+	pools, err := c.s.store.CountSuites(ctx, c.peer)
 	if err != nil {
 		return c.s.failure(err)
 	}
@@ -155,8 +125,20 @@ func (c *server) PoolStatus(ctx context.Context, call schemas.AuthenticationServ
 	if err != nil {
 		return err
 	}
-	results.SetAvailable(uint32(status.Available))
-	results.SetLastResort(status.LastResort)
+	list, err := results.NewSuites(int32(len(pools)))
+	if err != nil {
+		return err
+	}
+	all := store.PoolStatus{}
+	for i, p := range pools {
+		all.Available += p.Available
+		all.LastResort = all.LastResort || p.LastResort
+		list.At(i).SetSuite(p.Suite)
+		list.At(i).SetAvailable(uint32(p.Available))
+		list.At(i).SetLastResort(p.LastResort)
+	}
+	results.SetAvailable(uint32(all.Available))
+	results.SetLastResort(all.LastResort)
 	results.SetLowWater(c.s.limits.LowWater)
 	return nil
 }

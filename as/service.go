@@ -38,20 +38,20 @@ type Limits struct {
 	MaxPackages int           // in one upload; default 256
 	MaxLifetime time.Duration // from now to a KeyPackage's end; default 366 days (requirement 12)
 	ClockSkew   time.Duration // by which a KeyPackage may begin in the future; default 1 hour
-	LowWater    uint32        // below so many packages the owner should publish more; default 25
+	LowWater    uint32        // below so many packages of a suite the owner should publish more; default 10
 	Suites      []mls.Suite   // accepted; default: all that mls knows and that sign with Ed25519
 
-	// Claims (fetchKeyPackage), requirement 15: by one requester of one target, by one requester, and of one target.
+	// Claims, requirement 15: by one requester of one target (default 6 in 10 minutes), by one requester (4,096, enough to make a large group), and of
+	// one target (256). An owner's claims of its own packages count like any other's.
 	ClaimPair, ClaimRequester, ClaimTarget Rate
-	// Claimants is how many requesters, targets and pairs are remembered, about 150 bytes each; default 65,536. One that is forgotten starts with a
-	// full burst.
-	Claimants int
-}
+	// MaxNames is how many names a client claims at most, those that it revoked included; default 8. NameChanges limits the calls of one caller that change names
+	// (default 16 in an hour), AllNameChanges the claims by all, and likewise the rotations (10,000 in an hour).
+	MaxNames                    uint32
+	NameChanges, AllNameChanges Rate
 
-// Rate allows Burst events at once and one more each Every. A zero Rate is the default, a negative Burst no limit.
-type Rate struct {
-	Burst int
-	Every time.Duration
+	// Claimants is how many requesters, how many targets and how many pairs are remembered, up to a KiB each; default 65,536. One that is forgotten
+	// starts with an empty window.
+	Claimants int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -65,22 +65,20 @@ func (l Limits) withDefaults() Limits {
 		l.ClockSkew = time.Hour
 	}
 	if l.LowWater == 0 {
-		l.LowWater = 25
+		l.LowWater = 10
 	}
 	if l.Claimants == 0 {
 		l.Claimants = 65_536
 	}
-	l.ClaimPair = l.ClaimPair.or(Rate{32, 20 * time.Second})
-	l.ClaimRequester = l.ClaimRequester.or(Rate{4096, 50 * time.Millisecond})
-	l.ClaimTarget = l.ClaimTarget.or(Rate{1024, 100 * time.Millisecond})
-	return l
-}
-
-func (r Rate) or(def Rate) Rate {
-	if r == (Rate{}) {
-		return def
+	if l.MaxNames == 0 {
+		l.MaxNames = 8
 	}
-	return r
+	l.NameChanges = l.NameChanges.or(Rate{16, time.Hour})
+	l.AllNameChanges = l.AllNameChanges.or(Rate{10_000, time.Hour})
+	l.ClaimPair = l.ClaimPair.or(Rate{6, 10 * time.Minute})
+	l.ClaimRequester = l.ClaimRequester.or(Rate{4096, 10 * time.Minute})
+	l.ClaimTarget = l.ClaimTarget.or(Rate{256, 10 * time.Minute})
+	return l
 }
 
 // Config makes a Service.
@@ -90,18 +88,24 @@ type Config struct {
 	Logger *slog.Logger // default: discards
 	Limits Limits
 	Clock  func() time.Time // default: time.Now
+	// PoolLow, if not nil, is called after a claim that left an owner's pool below Limits.LowWater, found nothing, or handed out a last-resort package
+	// (requirements 11 and 16). available is what is left of the suite that has fewest. It must not block.
+	PoolLow func(owner store.Identity, available int, lastResortUsed bool)
 }
 
 // Service is the authentication service. Safe for concurrent use.
 type Service struct {
-	store  store.Store
-	info   Info
-	log    *slog.Logger
-	limits Limits
-	clock  func() time.Time
-	claims *claims
-	calls  [len(methods)]atomic.Uint64
-	closed atomic.Bool
+	store     store.Store
+	info      Info
+	log       *slog.Logger
+	limits    Limits
+	clock     func() time.Time
+	claims    *claims
+	nameRates *nameRates
+	low       func(owner store.Identity, available int, lastResortUsed bool)
+	names     *namebook
+	calls     [len(methods)]atomic.Uint64
+	closed    atomic.Bool
 }
 
 // New returns a service on cfg.Store, which stays the caller's.
@@ -122,8 +126,10 @@ func New(cfg Config) *Service {
 		}
 	}
 	limits := cfg.Limits.withDefaults()
+	rates := newNameRates(limits)
 	return &Service{
-		store: cfg.Store, info: cfg.Info, log: cfg.Logger, limits: limits, clock: cfg.Clock, claims: newClaims(limits),
+		store: cfg.Store, info: cfg.Info, log: cfg.Logger, limits: limits, clock: cfg.Clock, claims: newClaims(limits), low: cfg.PoolLow,
+		names: &namebook{store: cfg.Store, maxClaims: limits.MaxNames, rates: rates}, nameRates: rates,
 	}
 }
 
@@ -143,9 +149,20 @@ const (
 	uploadKeyPackages
 	poolStatus
 	serverInfo
+	claimKeyPackages
+	resolveName
+	claimName
+	rotateName
+	revokeName
+	nameHistory
+	nameLog
+	sameClient
 )
 
-var methods = [...]string{"uploadKeyPackage", "fetchKeyPackage", "uploadKeyPackages", "poolStatus", "serverInfo"}
+var methods = [...]string{
+	"uploadKeyPackage", "fetchKeyPackage", "uploadKeyPackages", "poolStatus", "serverInfo", "claimKeyPackages",
+	"resolveName", "claimName", "rotateName", "revokeName", "nameHistory", "nameLog", "sameClient",
+}
 
 // Calls counts the calls since New, by the method's name in the schema.
 func (s *Service) Calls() map[string]uint64 {

@@ -46,6 +46,8 @@ func (s *Service) validate(peer *quicrpc.Peer, raw []byte) (store.KeyPackage, er
 		return refuse("KeyPackage: lifetime begins in the future")
 	case info.NotAfter.After(now.Add(s.limits.MaxLifetime)):
 		return refuse("KeyPackage: lifetime above %v", s.limits.MaxLifetime)
+	case info.NotAfter.Sub(info.NotBefore) > s.limits.MaxLifetime+s.limits.ClockSkew: // one that began long ago, so that its end is near
+		return refuse("KeyPackage: lifetime above %v from its beginning", s.limits.MaxLifetime)
 	}
 	if info.Credential.Type != mls.CredentialBasic || !bytes.Equal(info.Credential.Identity, peer[:]) {
 		return refuse("KeyPackage: credential is not basic with the caller's key")

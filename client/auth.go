@@ -10,6 +10,7 @@ import (
 	capnp "capnproto.org/go/capnp/v3"
 
 	"quicnprotochat/certs"
+	"quicnprotochat/mls"
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
@@ -131,10 +132,66 @@ func (s *Session) FetchKeyPackage(ctx context.Context, owner certs.Identity) ([]
 	return append([]byte(nil), pkg...), nil
 }
 
-// PoolStatus is the state of the caller's own KeyPackage pool.
+// ClaimKeyPackages takes one KeyPackage of each of the cipher suites from owner; fewer if there are fewer, ErrNoKeyPackage if there is none. They are not
+// validated yet.
+func (s *Session) ClaimKeyPackages(ctx context.Context, owner certs.Identity, suites []mls.Suite) ([][]byte, error) {
+	as, rpc, err := s.as(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, release := as.ClaimKeyPackages(ctx, func(p schemas.AuthenticationService_claimKeyPackages_Params) error {
+		list, err := p.NewSuites(int32(len(suites)))
+		if err != nil {
+			return err
+		}
+		for i, suite := range suites {
+			list.Set(i, uint16(suite))
+		}
+		return p.SetIdentityKey(owner[:])
+	})
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, rpc.Err(err)
+	}
+	list, err := res.Packages()
+	if err != nil || list.Len() > len(suites) {
+		return nil, protocolErrorf("claimKeyPackages: %d packages for %d suites, %v", list.Len(), len(suites), err)
+	}
+	packages, err := dataList(list)
+	if err != nil {
+		return nil, protocolErrorf("claimKeyPackages: %v", err)
+	}
+	if len(packages) == 0 {
+		return nil, ErrNoKeyPackage
+	}
+	return packages, nil
+}
+
+// dataList copies what a reply holds.
+func dataList(list capnp.DataList) (values [][]byte, err error) {
+	for i := range list.Len() {
+		v, err := list.At(i)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, append([]byte(nil), v...))
+	}
+	return values, nil
+}
+
+// PoolStatus is the state of the caller's own KeyPackage pools.
 type PoolStatus struct {
-	Available, LowWater int
+	Available, LowWater int // of all suites; of one suite
 	LastResort          bool
+	Suites              []SuiteStatus // that have something, ascending
+}
+
+// SuiteStatus is the state of the pool of one cipher suite.
+type SuiteStatus struct {
+	Suite      mls.Suite
+	Available  int
+	LastResort bool
 }
 
 // PoolStatus asks for it. Without effect.
@@ -149,5 +206,14 @@ func (s *Session) PoolStatus(ctx context.Context) (PoolStatus, error) {
 	if err != nil {
 		return PoolStatus{}, rpc.Err(err)
 	}
-	return PoolStatus{Available: int(res.Available()), LowWater: int(res.LowWater()), LastResort: res.LastResort()}, nil
+	status := PoolStatus{Available: int(res.Available()), LowWater: int(res.LowWater()), LastResort: res.LastResort()}
+	suites, err := res.Suites()
+	if err != nil {
+		return PoolStatus{}, protocolErrorf("poolStatus: %v", err)
+	}
+	for i := range suites.Len() {
+		p := suites.At(i)
+		status.Suites = append(status.Suites, SuiteStatus{mls.Suite(p.Suite()), int(p.Available()), p.LastResort()})
+	}
+	return status, nil
 }

@@ -35,7 +35,7 @@ const (
 )
 
 var (
-	bucketMeta        = []byte("meta")        // "version", "server"
+	bucketMeta        = []byte("meta")        // "version", "server", "names " and a pin
 	bucketPins        = []byte("pins")        // server address: pin (32 bytes)
 	bucketTickets     = []byte("tickets")     // server name: TLS session, secret
 	bucketKeyPackages = []byte("keypackages") // KeyPackageRef: mls.KeyPackageBundle, secret

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -71,13 +72,25 @@ func (a *Account) syncQueue(ctx context.Context, s *Session, queue Queue) error 
 const joinPatience = 5 * time.Second
 
 // Listen takes in what the server pushes over s until ctx or the connection ends, and calls news after each step that changed something.
-// Messages of groups that are not joined wait a while for their Welcome and then stay at the server.
+// Messages of groups that are not joined wait a while for their Welcome and then stay at the server. Meanwhile KeyPackages are published when few are left.
 func (a *Account) Listen(ctx context.Context, s *Session, started func(), news func()) error {
 	cursors, err := a.cursors()
 	if err != nil {
 		return err
 	}
-	return s.Listen(ctx, ListenOptions{Cursors: cursors, Started: started}, func(ctx context.Context, queue Queue, batch []Envelope) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var filling sync.WaitGroup
+	defer filling.Wait()
+	defer cancel()
+	low := make(chan int, 1)
+	filling.Go(func() { a.refill(ctx, s, low) })
+	opts := ListenOptions{Cursors: cursors, Started: started, PoolLow: func(available int, _ bool) {
+		select {
+		case low <- available:
+		default: // it is at it
+		}
+	}}
+	return s.Listen(ctx, opts, func(ctx context.Context, queue Queue, batch []Envelope) error {
 		if err := a.takeWhenJoined(ctx, queue, batch); err != nil {
 			return err
 		}

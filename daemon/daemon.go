@@ -141,9 +141,14 @@ func (d *Daemon) listen(cfg Config, cert *certs.ServerCertificate, keys *quicrpc
 	ctx, d.endReceipt = context.WithCancel(context.Background())
 	d.receipts = receipt.NewSigner(ctx, key)
 	public := d.receipts.Key()
-	d.as = as.New(as.Config{Store: d.store, Logger: cfg.Logger, Info: as.Info{
-		Name: "quicnprotochat", Version: cfg.Version, MaxCallBytes: uint32(limits.MaxMessage), ReceiptKey: public[:]}})
 	d.ds = ds.New(ds.Config{Store: d.store, Logger: cfg.Logger, Receipts: d.receipts})
+	d.as = as.New(as.Config{
+		Store: d.store, Logger: cfg.Logger,
+		Info: as.Info{Name: "quicnprotochat", Version: cfg.Version, MaxCallBytes: uint32(limits.MaxMessage), ReceiptKey: public[:]},
+		PoolLow: func(owner store.Identity, available int, lastResortUsed bool) {
+			d.ds.Notify(owner, ds.PoolLow{Available: uint32(available), LastResortUsed: lastResortUsed})
+		},
+	})
 	conf := quicrpc.ServerConfig{TLS: certs.ServerTLS(cert), Keys: keys, Limits: limits, Logger: cfg.Logger, Handler: d}
 	var err error
 	if cfg.Socket != nil {

@@ -10,14 +10,15 @@ import (
 // allowed says which of our rooms each room may import (docs/architecture.md). What lies below a room (store/pebble, mls/internal/...) counts as the
 // room. Tests may import what they like.
 var allowed = map[string]string{
-	"as":          "mls quicrpc schemas store",
+	"as":          "mls names quicrpc schemas store",
 	"certs":       "",
-	"client":      "certs mls quicrpc receipt schemas",
-	"cmd":         "certs client daemon mls quicrpc store",
+	"client":      "certs mls names quicrpc receipt schemas",
+	"cmd":         "certs client daemon mls names quicrpc store",
 	"daemon":      "as certs ds quicrpc receipt store",
 	"ds":          "quicrpc receipt schemas store",
 	"integration": "",
 	"mls":         "",
+	"names":       "",
 	"quicrpc":     "certs",
 	"receipt":     "",
 	"schemas":     "",

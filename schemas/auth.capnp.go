@@ -116,6 +116,166 @@ func (c AuthenticationService) ServerInfo(ctx context.Context, params func(Authe
 
 }
 
+func (c AuthenticationService) ClaimKeyPackages(ctx context.Context, params func(AuthenticationService_claimKeyPackages_Params) error) (AuthenticationService_claimKeyPackages_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      5,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimKeyPackages",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_claimKeyPackages_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_claimKeyPackages_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) ResolveName(ctx context.Context, params func(AuthenticationService_resolveName_Params) error) (AuthenticationService_resolveName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      6,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "resolveName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_resolveName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_resolveName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) ClaimName(ctx context.Context, params func(AuthenticationService_claimName_Params) error) (AuthenticationService_claimName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      7,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_claimName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_claimName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) RotateName(ctx context.Context, params func(AuthenticationService_rotateName_Params) error) (AuthenticationService_rotateName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      8,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "rotateName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 4}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_rotateName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_rotateName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) RevokeName(ctx context.Context, params func(AuthenticationService_revokeName_Params) error) (AuthenticationService_revokeName_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      9,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "revokeName",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_revokeName_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_revokeName_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) NameHistory(ctx context.Context, params func(AuthenticationService_nameHistory_Params) error) (AuthenticationService_nameHistory_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      10,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameHistory",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_nameHistory_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_nameHistory_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) NameLog(ctx context.Context, params func(AuthenticationService_nameLog_Params) error) (AuthenticationService_nameLog_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      11,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameLog",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_nameLog_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_nameLog_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c AuthenticationService) SameClient(ctx context.Context, params func(AuthenticationService_sameClient_Params) error) (AuthenticationService_sameClient_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      12,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "sameClient",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 0, PointerCount: 2}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(AuthenticationService_sameClient_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return AuthenticationService_sameClient_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c AuthenticationService) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -198,6 +358,22 @@ type AuthenticationService_Server interface {
 	PoolStatus(context.Context, AuthenticationService_poolStatus) error
 
 	ServerInfo(context.Context, AuthenticationService_serverInfo) error
+
+	ClaimKeyPackages(context.Context, AuthenticationService_claimKeyPackages) error
+
+	ResolveName(context.Context, AuthenticationService_resolveName) error
+
+	ClaimName(context.Context, AuthenticationService_claimName) error
+
+	RotateName(context.Context, AuthenticationService_rotateName) error
+
+	RevokeName(context.Context, AuthenticationService_revokeName) error
+
+	NameHistory(context.Context, AuthenticationService_nameHistory) error
+
+	NameLog(context.Context, AuthenticationService_nameLog) error
+
+	SameClient(context.Context, AuthenticationService_sameClient) error
 }
 
 // AuthenticationService_NewServer creates a new Server from an implementation of AuthenticationService_Server.
@@ -216,7 +392,7 @@ func AuthenticationService_ServerToClient(s AuthenticationService_Server) Authen
 // This can be used to create a more complicated Server.
 func AuthenticationService_Methods(methods []server.Method, s AuthenticationService_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 5)
+		methods = make([]server.Method, 0, 13)
 	}
 
 	methods = append(methods, server.Method{
@@ -276,6 +452,102 @@ func AuthenticationService_Methods(methods []server.Method, s AuthenticationServ
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.ServerInfo(ctx, AuthenticationService_serverInfo{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      5,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimKeyPackages",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ClaimKeyPackages(ctx, AuthenticationService_claimKeyPackages{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      6,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "resolveName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ResolveName(ctx, AuthenticationService_resolveName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      7,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "claimName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.ClaimName(ctx, AuthenticationService_claimName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      8,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "rotateName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.RotateName(ctx, AuthenticationService_rotateName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      9,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "revokeName",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.RevokeName(ctx, AuthenticationService_revokeName{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      10,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameHistory",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.NameHistory(ctx, AuthenticationService_nameHistory{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      11,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "nameLog",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.NameLog(ctx, AuthenticationService_nameLog{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0x865598f043784f8f,
+			MethodID:      12,
+			InterfaceName: "auth.capnp:AuthenticationService",
+			MethodName:    "sameClient",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.SameClient(ctx, AuthenticationService_sameClient{call})
 		},
 	})
 
@@ -346,7 +618,7 @@ func (c AuthenticationService_poolStatus) Args() AuthenticationService_poolStatu
 
 // AllocResults allocates the results struct.
 func (c AuthenticationService_poolStatus) AllocResults() (AuthenticationService_poolStatus_Results, error) {
-	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 16, PointerCount: 1})
 	return AuthenticationService_poolStatus_Results(r), err
 }
 
@@ -365,6 +637,142 @@ func (c AuthenticationService_serverInfo) Args() AuthenticationService_serverInf
 func (c AuthenticationService_serverInfo) AllocResults() (AuthenticationService_serverInfo_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
 	return AuthenticationService_serverInfo_Results(r), err
+}
+
+// AuthenticationService_claimKeyPackages holds the state for a server call to AuthenticationService.claimKeyPackages.
+// See server.Call for documentation.
+type AuthenticationService_claimKeyPackages struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_claimKeyPackages) Args() AuthenticationService_claimKeyPackages_Params {
+	return AuthenticationService_claimKeyPackages_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_claimKeyPackages) AllocResults() (AuthenticationService_claimKeyPackages_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimKeyPackages_Results(r), err
+}
+
+// AuthenticationService_resolveName holds the state for a server call to AuthenticationService.resolveName.
+// See server.Call for documentation.
+type AuthenticationService_resolveName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_resolveName) Args() AuthenticationService_resolveName_Params {
+	return AuthenticationService_resolveName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_resolveName) AllocResults() (AuthenticationService_resolveName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(r), err
+}
+
+// AuthenticationService_claimName holds the state for a server call to AuthenticationService.claimName.
+// See server.Call for documentation.
+type AuthenticationService_claimName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_claimName) Args() AuthenticationService_claimName_Params {
+	return AuthenticationService_claimName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_claimName) AllocResults() (AuthenticationService_claimName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(r), err
+}
+
+// AuthenticationService_rotateName holds the state for a server call to AuthenticationService.rotateName.
+// See server.Call for documentation.
+type AuthenticationService_rotateName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_rotateName) Args() AuthenticationService_rotateName_Params {
+	return AuthenticationService_rotateName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_rotateName) AllocResults() (AuthenticationService_rotateName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(r), err
+}
+
+// AuthenticationService_revokeName holds the state for a server call to AuthenticationService.revokeName.
+// See server.Call for documentation.
+type AuthenticationService_revokeName struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_revokeName) Args() AuthenticationService_revokeName_Params {
+	return AuthenticationService_revokeName_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_revokeName) AllocResults() (AuthenticationService_revokeName_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(r), err
+}
+
+// AuthenticationService_nameHistory holds the state for a server call to AuthenticationService.nameHistory.
+// See server.Call for documentation.
+type AuthenticationService_nameHistory struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_nameHistory) Args() AuthenticationService_nameHistory_Params {
+	return AuthenticationService_nameHistory_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_nameHistory) AllocResults() (AuthenticationService_nameHistory_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(r), err
+}
+
+// AuthenticationService_nameLog holds the state for a server call to AuthenticationService.nameLog.
+// See server.Call for documentation.
+type AuthenticationService_nameLog struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_nameLog) Args() AuthenticationService_nameLog_Params {
+	return AuthenticationService_nameLog_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_nameLog) AllocResults() (AuthenticationService_nameLog_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(r), err
+}
+
+// AuthenticationService_sameClient holds the state for a server call to AuthenticationService.sameClient.
+// See server.Call for documentation.
+type AuthenticationService_sameClient struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c AuthenticationService_sameClient) Args() AuthenticationService_sameClient_Params {
+	return AuthenticationService_sameClient_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c AuthenticationService_sameClient) AllocResults() (AuthenticationService_sameClient_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(r), err
 }
 
 // AuthenticationService_List is a list of AuthenticationService.
@@ -951,12 +1359,12 @@ type AuthenticationService_poolStatus_Results capnp.Struct
 const AuthenticationService_poolStatus_Results_TypeID = 0xe2c9f2af36fb48c4
 
 func NewAuthenticationService_poolStatus_Results(s *capnp.Segment) (AuthenticationService_poolStatus_Results, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
 	return AuthenticationService_poolStatus_Results(st), err
 }
 
 func NewRootAuthenticationService_poolStatus_Results(s *capnp.Segment) (AuthenticationService_poolStatus_Results, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
 	return AuthenticationService_poolStatus_Results(st), err
 }
 
@@ -1016,12 +1424,36 @@ func (s AuthenticationService_poolStatus_Results) SetLowWater(v uint32) {
 	capnp.Struct(s).SetUint32(8, v)
 }
 
+func (s AuthenticationService_poolStatus_Results) Suites() (SuitePool_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return SuitePool_List(p.List()), err
+}
+
+func (s AuthenticationService_poolStatus_Results) HasSuites() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_poolStatus_Results) SetSuites(v SuitePool_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewSuites sets the suites field to a newly
+// allocated SuitePool_List, preferring placement in s's segment.
+func (s AuthenticationService_poolStatus_Results) NewSuites(n int32) (SuitePool_List, error) {
+	l, err := NewSuitePool_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return SuitePool_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+
 // AuthenticationService_poolStatus_Results_List is a list of AuthenticationService_poolStatus_Results.
 type AuthenticationService_poolStatus_Results_List = capnp.StructList[AuthenticationService_poolStatus_Results]
 
 // NewAuthenticationService_poolStatus_Results creates a new list of AuthenticationService_poolStatus_Results.
 func NewAuthenticationService_poolStatus_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_poolStatus_Results_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
 	return capnp.StructList[AuthenticationService_poolStatus_Results](l), err
 }
 
@@ -1189,6 +1621,1788 @@ func (p AuthenticationService_serverInfo_Results_Future) Info() ServerInfo_Futur
 	return ServerInfo_Future{Future: p.Future.Field(0, nil)}
 }
 
+type AuthenticationService_claimKeyPackages_Params capnp.Struct
+
+// AuthenticationService_claimKeyPackages_Params_TypeID is the unique identifier for the type AuthenticationService_claimKeyPackages_Params.
+const AuthenticationService_claimKeyPackages_Params_TypeID = 0xe036cc60e438b33e
+
+func NewAuthenticationService_claimKeyPackages_Params(s *capnp.Segment) (AuthenticationService_claimKeyPackages_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimKeyPackages_Params(st), err
+}
+
+func NewRootAuthenticationService_claimKeyPackages_Params(s *capnp.Segment) (AuthenticationService_claimKeyPackages_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimKeyPackages_Params(st), err
+}
+
+func ReadRootAuthenticationService_claimKeyPackages_Params(msg *capnp.Message) (AuthenticationService_claimKeyPackages_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimKeyPackages_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) String() string {
+	str, _ := text.Marshal(0xe036cc60e438b33e, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimKeyPackages_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimKeyPackages_Params {
+	return AuthenticationService_claimKeyPackages_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimKeyPackages_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimKeyPackages_Params) IdentityKey() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) HasIdentityKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) SetIdentityKey(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) Suites() (capnp.UInt16List, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return capnp.UInt16List(p.List()), err
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) HasSuites() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_claimKeyPackages_Params) SetSuites(v capnp.UInt16List) error {
+	return capnp.Struct(s).SetPtr(1, v.ToPtr())
+}
+
+// NewSuites sets the suites field to a newly
+// allocated capnp.UInt16List, preferring placement in s's segment.
+func (s AuthenticationService_claimKeyPackages_Params) NewSuites(n int32) (capnp.UInt16List, error) {
+	l, err := capnp.NewUInt16List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.UInt16List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, l.ToPtr())
+	return l, err
+}
+
+// AuthenticationService_claimKeyPackages_Params_List is a list of AuthenticationService_claimKeyPackages_Params.
+type AuthenticationService_claimKeyPackages_Params_List = capnp.StructList[AuthenticationService_claimKeyPackages_Params]
+
+// NewAuthenticationService_claimKeyPackages_Params creates a new list of AuthenticationService_claimKeyPackages_Params.
+func NewAuthenticationService_claimKeyPackages_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_claimKeyPackages_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_claimKeyPackages_Params](l), err
+}
+
+// AuthenticationService_claimKeyPackages_Params_Future is a wrapper for a AuthenticationService_claimKeyPackages_Params promised by a client call.
+type AuthenticationService_claimKeyPackages_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimKeyPackages_Params_Future) Struct() (AuthenticationService_claimKeyPackages_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimKeyPackages_Params(p.Struct()), err
+}
+
+type AuthenticationService_claimKeyPackages_Results capnp.Struct
+
+// AuthenticationService_claimKeyPackages_Results_TypeID is the unique identifier for the type AuthenticationService_claimKeyPackages_Results.
+const AuthenticationService_claimKeyPackages_Results_TypeID = 0xccda28a3eed79b97
+
+func NewAuthenticationService_claimKeyPackages_Results(s *capnp.Segment) (AuthenticationService_claimKeyPackages_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimKeyPackages_Results(st), err
+}
+
+func NewRootAuthenticationService_claimKeyPackages_Results(s *capnp.Segment) (AuthenticationService_claimKeyPackages_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimKeyPackages_Results(st), err
+}
+
+func ReadRootAuthenticationService_claimKeyPackages_Results(msg *capnp.Message) (AuthenticationService_claimKeyPackages_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimKeyPackages_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) String() string {
+	str, _ := text.Marshal(0xccda28a3eed79b97, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimKeyPackages_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimKeyPackages_Results {
+	return AuthenticationService_claimKeyPackages_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimKeyPackages_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimKeyPackages_Results) Packages() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) HasPackages() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimKeyPackages_Results) SetPackages(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewPackages sets the packages field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s AuthenticationService_claimKeyPackages_Results) NewPackages(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+
+// AuthenticationService_claimKeyPackages_Results_List is a list of AuthenticationService_claimKeyPackages_Results.
+type AuthenticationService_claimKeyPackages_Results_List = capnp.StructList[AuthenticationService_claimKeyPackages_Results]
+
+// NewAuthenticationService_claimKeyPackages_Results creates a new list of AuthenticationService_claimKeyPackages_Results.
+func NewAuthenticationService_claimKeyPackages_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_claimKeyPackages_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_claimKeyPackages_Results](l), err
+}
+
+// AuthenticationService_claimKeyPackages_Results_Future is a wrapper for a AuthenticationService_claimKeyPackages_Results promised by a client call.
+type AuthenticationService_claimKeyPackages_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimKeyPackages_Results_Future) Struct() (AuthenticationService_claimKeyPackages_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimKeyPackages_Results(p.Struct()), err
+}
+
+type AuthenticationService_resolveName_Params capnp.Struct
+
+// AuthenticationService_resolveName_Params_TypeID is the unique identifier for the type AuthenticationService_resolveName_Params.
+const AuthenticationService_resolveName_Params_TypeID = 0xfa6a617e4f955ee1
+
+func NewAuthenticationService_resolveName_Params(s *capnp.Segment) (AuthenticationService_resolveName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Params(st), err
+}
+
+func NewRootAuthenticationService_resolveName_Params(s *capnp.Segment) (AuthenticationService_resolveName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Params(st), err
+}
+
+func ReadRootAuthenticationService_resolveName_Params(msg *capnp.Message) (AuthenticationService_resolveName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_resolveName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Params) String() string {
+	str, _ := text.Marshal(0xfa6a617e4f955ee1, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_resolveName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_resolveName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_resolveName_Params {
+	return AuthenticationService_resolveName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_resolveName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_resolveName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_resolveName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_resolveName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_resolveName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_resolveName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_resolveName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_resolveName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+// AuthenticationService_resolveName_Params_List is a list of AuthenticationService_resolveName_Params.
+type AuthenticationService_resolveName_Params_List = capnp.StructList[AuthenticationService_resolveName_Params]
+
+// NewAuthenticationService_resolveName_Params creates a new list of AuthenticationService_resolveName_Params.
+func NewAuthenticationService_resolveName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_resolveName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_resolveName_Params](l), err
+}
+
+// AuthenticationService_resolveName_Params_Future is a wrapper for a AuthenticationService_resolveName_Params promised by a client call.
+type AuthenticationService_resolveName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_resolveName_Params_Future) Struct() (AuthenticationService_resolveName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_resolveName_Params(p.Struct()), err
+}
+
+type AuthenticationService_resolveName_Results capnp.Struct
+
+// AuthenticationService_resolveName_Results_TypeID is the unique identifier for the type AuthenticationService_resolveName_Results.
+const AuthenticationService_resolveName_Results_TypeID = 0x97a4a3fbb47c17e5
+
+func NewAuthenticationService_resolveName_Results(s *capnp.Segment) (AuthenticationService_resolveName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(st), err
+}
+
+func NewRootAuthenticationService_resolveName_Results(s *capnp.Segment) (AuthenticationService_resolveName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_resolveName_Results(st), err
+}
+
+func ReadRootAuthenticationService_resolveName_Results(msg *capnp.Message) (AuthenticationService_resolveName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_resolveName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Results) String() string {
+	str, _ := text.Marshal(0x97a4a3fbb47c17e5, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_resolveName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_resolveName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_resolveName_Results {
+	return AuthenticationService_resolveName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_resolveName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_resolveName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_resolveName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_resolveName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_resolveName_Results) Status() (NameStatus, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return NameStatus(p.Struct()), err
+}
+
+func (s AuthenticationService_resolveName_Results) HasStatus() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_resolveName_Results) SetStatus(v NameStatus) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewStatus sets the status field to a newly
+// allocated NameStatus struct, preferring placement in s's segment.
+func (s AuthenticationService_resolveName_Results) NewStatus() (NameStatus, error) {
+	ss, err := NewNameStatus(capnp.Struct(s).Segment())
+	if err != nil {
+		return NameStatus{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// AuthenticationService_resolveName_Results_List is a list of AuthenticationService_resolveName_Results.
+type AuthenticationService_resolveName_Results_List = capnp.StructList[AuthenticationService_resolveName_Results]
+
+// NewAuthenticationService_resolveName_Results creates a new list of AuthenticationService_resolveName_Results.
+func NewAuthenticationService_resolveName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_resolveName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_resolveName_Results](l), err
+}
+
+// AuthenticationService_resolveName_Results_Future is a wrapper for a AuthenticationService_resolveName_Results promised by a client call.
+type AuthenticationService_resolveName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_resolveName_Results_Future) Struct() (AuthenticationService_resolveName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_resolveName_Results(p.Struct()), err
+}
+func (p AuthenticationService_resolveName_Results_Future) Status() NameStatus_Future {
+	return NameStatus_Future{Future: p.Future.Field(0, nil)}
+}
+
+type AuthenticationService_claimName_Params capnp.Struct
+
+// AuthenticationService_claimName_Params_TypeID is the unique identifier for the type AuthenticationService_claimName_Params.
+const AuthenticationService_claimName_Params_TypeID = 0x9d503b752c02bc15
+
+func NewAuthenticationService_claimName_Params(s *capnp.Segment) (AuthenticationService_claimName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimName_Params(st), err
+}
+
+func NewRootAuthenticationService_claimName_Params(s *capnp.Segment) (AuthenticationService_claimName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_claimName_Params(st), err
+}
+
+func ReadRootAuthenticationService_claimName_Params(msg *capnp.Message) (AuthenticationService_claimName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_claimName_Params) String() string {
+	str, _ := text.Marshal(0x9d503b752c02bc15, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimName_Params {
+	return AuthenticationService_claimName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_claimName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_claimName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_claimName_Params) Signature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_claimName_Params) HasSignature() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_claimName_Params) SetSignature(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_claimName_Params_List is a list of AuthenticationService_claimName_Params.
+type AuthenticationService_claimName_Params_List = capnp.StructList[AuthenticationService_claimName_Params]
+
+// NewAuthenticationService_claimName_Params creates a new list of AuthenticationService_claimName_Params.
+func NewAuthenticationService_claimName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_claimName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_claimName_Params](l), err
+}
+
+// AuthenticationService_claimName_Params_Future is a wrapper for a AuthenticationService_claimName_Params promised by a client call.
+type AuthenticationService_claimName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimName_Params_Future) Struct() (AuthenticationService_claimName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimName_Params(p.Struct()), err
+}
+
+type AuthenticationService_claimName_Results capnp.Struct
+
+// AuthenticationService_claimName_Results_TypeID is the unique identifier for the type AuthenticationService_claimName_Results.
+const AuthenticationService_claimName_Results_TypeID = 0xe22e5bc40623a0ef
+
+func NewAuthenticationService_claimName_Results(s *capnp.Segment) (AuthenticationService_claimName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(st), err
+}
+
+func NewRootAuthenticationService_claimName_Results(s *capnp.Segment) (AuthenticationService_claimName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_claimName_Results(st), err
+}
+
+func ReadRootAuthenticationService_claimName_Results(msg *capnp.Message) (AuthenticationService_claimName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_claimName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_claimName_Results) String() string {
+	str, _ := text.Marshal(0xe22e5bc40623a0ef, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_claimName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_claimName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_claimName_Results {
+	return AuthenticationService_claimName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_claimName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_claimName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_claimName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_claimName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_claimName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_claimName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_claimName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_claimName_Results_List is a list of AuthenticationService_claimName_Results.
+type AuthenticationService_claimName_Results_List = capnp.StructList[AuthenticationService_claimName_Results]
+
+// NewAuthenticationService_claimName_Results creates a new list of AuthenticationService_claimName_Results.
+func NewAuthenticationService_claimName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_claimName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_claimName_Results](l), err
+}
+
+// AuthenticationService_claimName_Results_Future is a wrapper for a AuthenticationService_claimName_Results promised by a client call.
+type AuthenticationService_claimName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_claimName_Results_Future) Struct() (AuthenticationService_claimName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_claimName_Results(p.Struct()), err
+}
+
+type AuthenticationService_rotateName_Params capnp.Struct
+
+// AuthenticationService_rotateName_Params_TypeID is the unique identifier for the type AuthenticationService_rotateName_Params.
+const AuthenticationService_rotateName_Params_TypeID = 0x81ecf0870c9d79c1
+
+func NewAuthenticationService_rotateName_Params(s *capnp.Segment) (AuthenticationService_rotateName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return AuthenticationService_rotateName_Params(st), err
+}
+
+func NewRootAuthenticationService_rotateName_Params(s *capnp.Segment) (AuthenticationService_rotateName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4})
+	return AuthenticationService_rotateName_Params(st), err
+}
+
+func ReadRootAuthenticationService_rotateName_Params(msg *capnp.Message) (AuthenticationService_rotateName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_rotateName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_rotateName_Params) String() string {
+	str, _ := text.Marshal(0x81ecf0870c9d79c1, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_rotateName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_rotateName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_rotateName_Params {
+	return AuthenticationService_rotateName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_rotateName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_rotateName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_rotateName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_rotateName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_rotateName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_rotateName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_rotateName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_rotateName_Params) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_rotateName_Params) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_rotateName_Params) NewKey() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasNewKey() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_rotateName_Params) SetNewKey(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s AuthenticationService_rotateName_Params) OldSignature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasOldSignature() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s AuthenticationService_rotateName_Params) SetOldSignature(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+func (s AuthenticationService_rotateName_Params) NewSignature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Params) HasNewSignature() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s AuthenticationService_rotateName_Params) SetNewSignature(v []byte) error {
+	return capnp.Struct(s).SetData(3, v)
+}
+
+// AuthenticationService_rotateName_Params_List is a list of AuthenticationService_rotateName_Params.
+type AuthenticationService_rotateName_Params_List = capnp.StructList[AuthenticationService_rotateName_Params]
+
+// NewAuthenticationService_rotateName_Params creates a new list of AuthenticationService_rotateName_Params.
+func NewAuthenticationService_rotateName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_rotateName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 4}, sz)
+	return capnp.StructList[AuthenticationService_rotateName_Params](l), err
+}
+
+// AuthenticationService_rotateName_Params_Future is a wrapper for a AuthenticationService_rotateName_Params promised by a client call.
+type AuthenticationService_rotateName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_rotateName_Params_Future) Struct() (AuthenticationService_rotateName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_rotateName_Params(p.Struct()), err
+}
+
+type AuthenticationService_rotateName_Results capnp.Struct
+
+// AuthenticationService_rotateName_Results_TypeID is the unique identifier for the type AuthenticationService_rotateName_Results.
+const AuthenticationService_rotateName_Results_TypeID = 0xf96e133c179d06cb
+
+func NewAuthenticationService_rotateName_Results(s *capnp.Segment) (AuthenticationService_rotateName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(st), err
+}
+
+func NewRootAuthenticationService_rotateName_Results(s *capnp.Segment) (AuthenticationService_rotateName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_rotateName_Results(st), err
+}
+
+func ReadRootAuthenticationService_rotateName_Results(msg *capnp.Message) (AuthenticationService_rotateName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_rotateName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_rotateName_Results) String() string {
+	str, _ := text.Marshal(0xf96e133c179d06cb, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_rotateName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_rotateName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_rotateName_Results {
+	return AuthenticationService_rotateName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_rotateName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_rotateName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_rotateName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_rotateName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_rotateName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_rotateName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_rotateName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_rotateName_Results_List is a list of AuthenticationService_rotateName_Results.
+type AuthenticationService_rotateName_Results_List = capnp.StructList[AuthenticationService_rotateName_Results]
+
+// NewAuthenticationService_rotateName_Results creates a new list of AuthenticationService_rotateName_Results.
+func NewAuthenticationService_rotateName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_rotateName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_rotateName_Results](l), err
+}
+
+// AuthenticationService_rotateName_Results_Future is a wrapper for a AuthenticationService_rotateName_Results promised by a client call.
+type AuthenticationService_rotateName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_rotateName_Results_Future) Struct() (AuthenticationService_rotateName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_rotateName_Results(p.Struct()), err
+}
+
+type AuthenticationService_revokeName_Params capnp.Struct
+
+// AuthenticationService_revokeName_Params_TypeID is the unique identifier for the type AuthenticationService_revokeName_Params.
+const AuthenticationService_revokeName_Params_TypeID = 0x82996ec04c2db3b9
+
+func NewAuthenticationService_revokeName_Params(s *capnp.Segment) (AuthenticationService_revokeName_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return AuthenticationService_revokeName_Params(st), err
+}
+
+func NewRootAuthenticationService_revokeName_Params(s *capnp.Segment) (AuthenticationService_revokeName_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return AuthenticationService_revokeName_Params(st), err
+}
+
+func ReadRootAuthenticationService_revokeName_Params(msg *capnp.Message) (AuthenticationService_revokeName_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_revokeName_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_revokeName_Params) String() string {
+	str, _ := text.Marshal(0x82996ec04c2db3b9, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_revokeName_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_revokeName_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_revokeName_Params {
+	return AuthenticationService_revokeName_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_revokeName_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_revokeName_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_revokeName_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_revokeName_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_revokeName_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_revokeName_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_revokeName_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_revokeName_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_revokeName_Params) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_revokeName_Params) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_revokeName_Params) Signature() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_revokeName_Params) HasSignature() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_revokeName_Params) SetSignature(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_revokeName_Params_List is a list of AuthenticationService_revokeName_Params.
+type AuthenticationService_revokeName_Params_List = capnp.StructList[AuthenticationService_revokeName_Params]
+
+// NewAuthenticationService_revokeName_Params creates a new list of AuthenticationService_revokeName_Params.
+func NewAuthenticationService_revokeName_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_revokeName_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_revokeName_Params](l), err
+}
+
+// AuthenticationService_revokeName_Params_Future is a wrapper for a AuthenticationService_revokeName_Params promised by a client call.
+type AuthenticationService_revokeName_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_revokeName_Params_Future) Struct() (AuthenticationService_revokeName_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_revokeName_Params(p.Struct()), err
+}
+
+type AuthenticationService_revokeName_Results capnp.Struct
+
+// AuthenticationService_revokeName_Results_TypeID is the unique identifier for the type AuthenticationService_revokeName_Results.
+const AuthenticationService_revokeName_Results_TypeID = 0xba2264d256bc81ef
+
+func NewAuthenticationService_revokeName_Results(s *capnp.Segment) (AuthenticationService_revokeName_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(st), err
+}
+
+func NewRootAuthenticationService_revokeName_Results(s *capnp.Segment) (AuthenticationService_revokeName_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return AuthenticationService_revokeName_Results(st), err
+}
+
+func ReadRootAuthenticationService_revokeName_Results(msg *capnp.Message) (AuthenticationService_revokeName_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_revokeName_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_revokeName_Results) String() string {
+	str, _ := text.Marshal(0xba2264d256bc81ef, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_revokeName_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_revokeName_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_revokeName_Results {
+	return AuthenticationService_revokeName_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_revokeName_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_revokeName_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_revokeName_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_revokeName_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_revokeName_Results) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_revokeName_Results) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_revokeName_Results) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// AuthenticationService_revokeName_Results_List is a list of AuthenticationService_revokeName_Results.
+type AuthenticationService_revokeName_Results_List = capnp.StructList[AuthenticationService_revokeName_Results]
+
+// NewAuthenticationService_revokeName_Results creates a new list of AuthenticationService_revokeName_Results.
+func NewAuthenticationService_revokeName_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_revokeName_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_revokeName_Results](l), err
+}
+
+// AuthenticationService_revokeName_Results_Future is a wrapper for a AuthenticationService_revokeName_Results promised by a client call.
+type AuthenticationService_revokeName_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_revokeName_Results_Future) Struct() (AuthenticationService_revokeName_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_revokeName_Results(p.Struct()), err
+}
+
+type AuthenticationService_nameHistory_Params capnp.Struct
+
+// AuthenticationService_nameHistory_Params_TypeID is the unique identifier for the type AuthenticationService_nameHistory_Params.
+const AuthenticationService_nameHistory_Params_TypeID = 0xf1ac5da787fb4b98
+
+func NewAuthenticationService_nameHistory_Params(s *capnp.Segment) (AuthenticationService_nameHistory_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return AuthenticationService_nameHistory_Params(st), err
+}
+
+func NewRootAuthenticationService_nameHistory_Params(s *capnp.Segment) (AuthenticationService_nameHistory_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return AuthenticationService_nameHistory_Params(st), err
+}
+
+func ReadRootAuthenticationService_nameHistory_Params(msg *capnp.Message) (AuthenticationService_nameHistory_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameHistory_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_nameHistory_Params) String() string {
+	str, _ := text.Marshal(0xf1ac5da787fb4b98, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameHistory_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameHistory_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameHistory_Params {
+	return AuthenticationService_nameHistory_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameHistory_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameHistory_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameHistory_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameHistory_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameHistory_Params) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s AuthenticationService_nameHistory_Params) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameHistory_Params) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s AuthenticationService_nameHistory_Params) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s AuthenticationService_nameHistory_Params) From() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_nameHistory_Params) SetFrom(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_nameHistory_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s AuthenticationService_nameHistory_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+// AuthenticationService_nameHistory_Params_List is a list of AuthenticationService_nameHistory_Params.
+type AuthenticationService_nameHistory_Params_List = capnp.StructList[AuthenticationService_nameHistory_Params]
+
+// NewAuthenticationService_nameHistory_Params creates a new list of AuthenticationService_nameHistory_Params.
+func NewAuthenticationService_nameHistory_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_nameHistory_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_nameHistory_Params](l), err
+}
+
+// AuthenticationService_nameHistory_Params_Future is a wrapper for a AuthenticationService_nameHistory_Params promised by a client call.
+type AuthenticationService_nameHistory_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameHistory_Params_Future) Struct() (AuthenticationService_nameHistory_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameHistory_Params(p.Struct()), err
+}
+
+type AuthenticationService_nameHistory_Results capnp.Struct
+
+// AuthenticationService_nameHistory_Results_TypeID is the unique identifier for the type AuthenticationService_nameHistory_Results.
+const AuthenticationService_nameHistory_Results_TypeID = 0x97e2273a4703278e
+
+func NewAuthenticationService_nameHistory_Results(s *capnp.Segment) (AuthenticationService_nameHistory_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(st), err
+}
+
+func NewRootAuthenticationService_nameHistory_Results(s *capnp.Segment) (AuthenticationService_nameHistory_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return AuthenticationService_nameHistory_Results(st), err
+}
+
+func ReadRootAuthenticationService_nameHistory_Results(msg *capnp.Message) (AuthenticationService_nameHistory_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameHistory_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_nameHistory_Results) String() string {
+	str, _ := text.Marshal(0x97e2273a4703278e, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameHistory_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameHistory_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameHistory_Results {
+	return AuthenticationService_nameHistory_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameHistory_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameHistory_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameHistory_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameHistory_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameHistory_Results) Entries() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s AuthenticationService_nameHistory_Results) HasEntries() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameHistory_Results) SetEntries(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewEntries sets the entries field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s AuthenticationService_nameHistory_Results) NewEntries(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s AuthenticationService_nameHistory_Results) More() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s AuthenticationService_nameHistory_Results) SetMore(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// AuthenticationService_nameHistory_Results_List is a list of AuthenticationService_nameHistory_Results.
+type AuthenticationService_nameHistory_Results_List = capnp.StructList[AuthenticationService_nameHistory_Results]
+
+// NewAuthenticationService_nameHistory_Results creates a new list of AuthenticationService_nameHistory_Results.
+func NewAuthenticationService_nameHistory_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_nameHistory_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[AuthenticationService_nameHistory_Results](l), err
+}
+
+// AuthenticationService_nameHistory_Results_Future is a wrapper for a AuthenticationService_nameHistory_Results promised by a client call.
+type AuthenticationService_nameHistory_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameHistory_Results_Future) Struct() (AuthenticationService_nameHistory_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameHistory_Results(p.Struct()), err
+}
+
+type AuthenticationService_nameLog_Params capnp.Struct
+
+// AuthenticationService_nameLog_Params_TypeID is the unique identifier for the type AuthenticationService_nameLog_Params.
+const AuthenticationService_nameLog_Params_TypeID = 0xf8da7b69708cc515
+
+func NewAuthenticationService_nameLog_Params(s *capnp.Segment) (AuthenticationService_nameLog_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return AuthenticationService_nameLog_Params(st), err
+}
+
+func NewRootAuthenticationService_nameLog_Params(s *capnp.Segment) (AuthenticationService_nameLog_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return AuthenticationService_nameLog_Params(st), err
+}
+
+func ReadRootAuthenticationService_nameLog_Params(msg *capnp.Message) (AuthenticationService_nameLog_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameLog_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Params) String() string {
+	str, _ := text.Marshal(0xf8da7b69708cc515, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameLog_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameLog_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameLog_Params {
+	return AuthenticationService_nameLog_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameLog_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameLog_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameLog_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameLog_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameLog_Params) From() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s AuthenticationService_nameLog_Params) SetFrom(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s AuthenticationService_nameLog_Params) Max() uint32 {
+	return capnp.Struct(s).Uint32(8)
+}
+
+func (s AuthenticationService_nameLog_Params) SetMax(v uint32) {
+	capnp.Struct(s).SetUint32(8, v)
+}
+
+// AuthenticationService_nameLog_Params_List is a list of AuthenticationService_nameLog_Params.
+type AuthenticationService_nameLog_Params_List = capnp.StructList[AuthenticationService_nameLog_Params]
+
+// NewAuthenticationService_nameLog_Params creates a new list of AuthenticationService_nameLog_Params.
+func NewAuthenticationService_nameLog_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_nameLog_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[AuthenticationService_nameLog_Params](l), err
+}
+
+// AuthenticationService_nameLog_Params_Future is a wrapper for a AuthenticationService_nameLog_Params promised by a client call.
+type AuthenticationService_nameLog_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameLog_Params_Future) Struct() (AuthenticationService_nameLog_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameLog_Params(p.Struct()), err
+}
+
+type AuthenticationService_nameLog_Results capnp.Struct
+
+// AuthenticationService_nameLog_Results_TypeID is the unique identifier for the type AuthenticationService_nameLog_Results.
+const AuthenticationService_nameLog_Results_TypeID = 0xbfab6174e1d4a87a
+
+func NewAuthenticationService_nameLog_Results(s *capnp.Segment) (AuthenticationService_nameLog_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(st), err
+}
+
+func NewRootAuthenticationService_nameLog_Results(s *capnp.Segment) (AuthenticationService_nameLog_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_nameLog_Results(st), err
+}
+
+func ReadRootAuthenticationService_nameLog_Results(msg *capnp.Message) (AuthenticationService_nameLog_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_nameLog_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Results) String() string {
+	str, _ := text.Marshal(0xbfab6174e1d4a87a, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_nameLog_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_nameLog_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_nameLog_Results {
+	return AuthenticationService_nameLog_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_nameLog_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_nameLog_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_nameLog_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_nameLog_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_nameLog_Results) Entries() (capnp.DataList, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return capnp.DataList(p.List()), err
+}
+
+func (s AuthenticationService_nameLog_Results) HasEntries() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_nameLog_Results) SetEntries(v capnp.DataList) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewEntries sets the entries field to a newly
+// allocated capnp.DataList, preferring placement in s's segment.
+func (s AuthenticationService_nameLog_Results) NewEntries(n int32) (capnp.DataList, error) {
+	l, err := capnp.NewDataList(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return capnp.DataList{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s AuthenticationService_nameLog_Results) Head() (NameHead, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return NameHead(p.Struct()), err
+}
+
+func (s AuthenticationService_nameLog_Results) HasHead() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_nameLog_Results) SetHead(v NameHead) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewHead sets the head field to a newly
+// allocated NameHead struct, preferring placement in s's segment.
+func (s AuthenticationService_nameLog_Results) NewHead() (NameHead, error) {
+	ss, err := NewNameHead(capnp.Struct(s).Segment())
+	if err != nil {
+		return NameHead{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// AuthenticationService_nameLog_Results_List is a list of AuthenticationService_nameLog_Results.
+type AuthenticationService_nameLog_Results_List = capnp.StructList[AuthenticationService_nameLog_Results]
+
+// NewAuthenticationService_nameLog_Results creates a new list of AuthenticationService_nameLog_Results.
+func NewAuthenticationService_nameLog_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_nameLog_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_nameLog_Results](l), err
+}
+
+// AuthenticationService_nameLog_Results_Future is a wrapper for a AuthenticationService_nameLog_Results promised by a client call.
+type AuthenticationService_nameLog_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_nameLog_Results_Future) Struct() (AuthenticationService_nameLog_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_nameLog_Results(p.Struct()), err
+}
+func (p AuthenticationService_nameLog_Results_Future) Head() NameHead_Future {
+	return NameHead_Future{Future: p.Future.Field(1, nil)}
+}
+
+type AuthenticationService_sameClient_Params capnp.Struct
+
+// AuthenticationService_sameClient_Params_TypeID is the unique identifier for the type AuthenticationService_sameClient_Params.
+const AuthenticationService_sameClient_Params_TypeID = 0x9ceb5399439b9060
+
+func NewAuthenticationService_sameClient_Params(s *capnp.Segment) (AuthenticationService_sameClient_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_sameClient_Params(st), err
+}
+
+func NewRootAuthenticationService_sameClient_Params(s *capnp.Segment) (AuthenticationService_sameClient_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2})
+	return AuthenticationService_sameClient_Params(st), err
+}
+
+func ReadRootAuthenticationService_sameClient_Params(msg *capnp.Message) (AuthenticationService_sameClient_Params, error) {
+	root, err := msg.Root()
+	return AuthenticationService_sameClient_Params(root.Struct()), err
+}
+
+func (s AuthenticationService_sameClient_Params) String() string {
+	str, _ := text.Marshal(0x9ceb5399439b9060, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_sameClient_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_sameClient_Params) DecodeFromPtr(p capnp.Ptr) AuthenticationService_sameClient_Params {
+	return AuthenticationService_sameClient_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_sameClient_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_sameClient_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_sameClient_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_sameClient_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_sameClient_Params) A() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_sameClient_Params) HasA() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s AuthenticationService_sameClient_Params) SetA(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s AuthenticationService_sameClient_Params) B() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s AuthenticationService_sameClient_Params) HasB() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s AuthenticationService_sameClient_Params) SetB(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// AuthenticationService_sameClient_Params_List is a list of AuthenticationService_sameClient_Params.
+type AuthenticationService_sameClient_Params_List = capnp.StructList[AuthenticationService_sameClient_Params]
+
+// NewAuthenticationService_sameClient_Params creates a new list of AuthenticationService_sameClient_Params.
+func NewAuthenticationService_sameClient_Params_List(s *capnp.Segment, sz int32) (AuthenticationService_sameClient_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 2}, sz)
+	return capnp.StructList[AuthenticationService_sameClient_Params](l), err
+}
+
+// AuthenticationService_sameClient_Params_Future is a wrapper for a AuthenticationService_sameClient_Params promised by a client call.
+type AuthenticationService_sameClient_Params_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_sameClient_Params_Future) Struct() (AuthenticationService_sameClient_Params, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_sameClient_Params(p.Struct()), err
+}
+
+type AuthenticationService_sameClient_Results capnp.Struct
+
+// AuthenticationService_sameClient_Results_TypeID is the unique identifier for the type AuthenticationService_sameClient_Results.
+const AuthenticationService_sameClient_Results_TypeID = 0xedb65736c0ab6d08
+
+func NewAuthenticationService_sameClient_Results(s *capnp.Segment) (AuthenticationService_sameClient_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(st), err
+}
+
+func NewRootAuthenticationService_sameClient_Results(s *capnp.Segment) (AuthenticationService_sameClient_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return AuthenticationService_sameClient_Results(st), err
+}
+
+func ReadRootAuthenticationService_sameClient_Results(msg *capnp.Message) (AuthenticationService_sameClient_Results, error) {
+	root, err := msg.Root()
+	return AuthenticationService_sameClient_Results(root.Struct()), err
+}
+
+func (s AuthenticationService_sameClient_Results) String() string {
+	str, _ := text.Marshal(0xedb65736c0ab6d08, capnp.Struct(s))
+	return str
+}
+
+func (s AuthenticationService_sameClient_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (AuthenticationService_sameClient_Results) DecodeFromPtr(p capnp.Ptr) AuthenticationService_sameClient_Results {
+	return AuthenticationService_sameClient_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s AuthenticationService_sameClient_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s AuthenticationService_sameClient_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s AuthenticationService_sameClient_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s AuthenticationService_sameClient_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s AuthenticationService_sameClient_Results) Same() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s AuthenticationService_sameClient_Results) SetSame(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// AuthenticationService_sameClient_Results_List is a list of AuthenticationService_sameClient_Results.
+type AuthenticationService_sameClient_Results_List = capnp.StructList[AuthenticationService_sameClient_Results]
+
+// NewAuthenticationService_sameClient_Results creates a new list of AuthenticationService_sameClient_Results.
+func NewAuthenticationService_sameClient_Results_List(s *capnp.Segment, sz int32) (AuthenticationService_sameClient_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[AuthenticationService_sameClient_Results](l), err
+}
+
+// AuthenticationService_sameClient_Results_Future is a wrapper for a AuthenticationService_sameClient_Results promised by a client call.
+type AuthenticationService_sameClient_Results_Future struct{ *capnp.Future }
+
+func (f AuthenticationService_sameClient_Results_Future) Struct() (AuthenticationService_sameClient_Results, error) {
+	p, err := f.Future.Ptr()
+	return AuthenticationService_sameClient_Results(p.Struct()), err
+}
+
+type NameStatus capnp.Struct
+
+// NameStatus_TypeID is the unique identifier for the type NameStatus.
+const NameStatus_TypeID = 0xb336328d06b113a7
+
+func NewNameStatus(s *capnp.Segment) (NameStatus, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return NameStatus(st), err
+}
+
+func NewRootNameStatus(s *capnp.Segment) (NameStatus, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return NameStatus(st), err
+}
+
+func ReadRootNameStatus(msg *capnp.Message) (NameStatus, error) {
+	root, err := msg.Root()
+	return NameStatus(root.Struct()), err
+}
+
+func (s NameStatus) String() string {
+	str, _ := text.Marshal(0xb336328d06b113a7, capnp.Struct(s))
+	return str
+}
+
+func (s NameStatus) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (NameStatus) DecodeFromPtr(p capnp.Ptr) NameStatus {
+	return NameStatus(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s NameStatus) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s NameStatus) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s NameStatus) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s NameStatus) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s NameStatus) Version() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s NameStatus) SetVersion(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s NameStatus) Key() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s NameStatus) SetKey(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s NameStatus) Revoked() bool {
+	return capnp.Struct(s).Bit(64)
+}
+
+func (s NameStatus) SetRevoked(v bool) {
+	capnp.Struct(s).SetBit(64, v)
+}
+
+func (s NameStatus) ChangedAt() int64 {
+	return int64(capnp.Struct(s).Uint64(16))
+}
+
+func (s NameStatus) SetChangedAt(v int64) {
+	capnp.Struct(s).SetUint64(16, uint64(v))
+}
+
+func (s NameStatus) Entry() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasEntry() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s NameStatus) SetEntry(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+func (s NameStatus) LogId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return []byte(p.Data()), err
+}
+
+func (s NameStatus) HasLogId() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s NameStatus) SetLogId(v []byte) error {
+	return capnp.Struct(s).SetData(2, v)
+}
+
+// NameStatus_List is a list of NameStatus.
+type NameStatus_List = capnp.StructList[NameStatus]
+
+// NewNameStatus creates a new list of NameStatus.
+func NewNameStatus_List(s *capnp.Segment, sz int32) (NameStatus_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3}, sz)
+	return capnp.StructList[NameStatus](l), err
+}
+
+// NameStatus_Future is a wrapper for a NameStatus promised by a client call.
+type NameStatus_Future struct{ *capnp.Future }
+
+func (f NameStatus_Future) Struct() (NameStatus, error) {
+	p, err := f.Future.Ptr()
+	return NameStatus(p.Struct()), err
+}
+
+type NameHead capnp.Struct
+
+// NameHead_TypeID is the unique identifier for the type NameHead.
+const NameHead_TypeID = 0xd9478f2aace46dc0
+
+func NewNameHead(s *capnp.Segment) (NameHead, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return NameHead(st), err
+}
+
+func NewRootNameHead(s *capnp.Segment) (NameHead, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2})
+	return NameHead(st), err
+}
+
+func ReadRootNameHead(msg *capnp.Message) (NameHead, error) {
+	root, err := msg.Root()
+	return NameHead(root.Struct()), err
+}
+
+func (s NameHead) String() string {
+	str, _ := text.Marshal(0xd9478f2aace46dc0, capnp.Struct(s))
+	return str
+}
+
+func (s NameHead) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (NameHead) DecodeFromPtr(p capnp.Ptr) NameHead {
+	return NameHead(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s NameHead) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s NameHead) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s NameHead) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s NameHead) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s NameHead) LogId() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s NameHead) HasLogId() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s NameHead) SetLogId(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+func (s NameHead) Number() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s NameHead) SetNumber(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s NameHead) Hash() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return []byte(p.Data()), err
+}
+
+func (s NameHead) HasHash() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s NameHead) SetHash(v []byte) error {
+	return capnp.Struct(s).SetData(1, v)
+}
+
+// NameHead_List is a list of NameHead.
+type NameHead_List = capnp.StructList[NameHead]
+
+// NewNameHead creates a new list of NameHead.
+func NewNameHead_List(s *capnp.Segment, sz int32) (NameHead_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 2}, sz)
+	return capnp.StructList[NameHead](l), err
+}
+
+// NameHead_Future is a wrapper for a NameHead promised by a client call.
+type NameHead_Future struct{ *capnp.Future }
+
+func (f NameHead_Future) Struct() (NameHead, error) {
+	p, err := f.Future.Ptr()
+	return NameHead(p.Struct()), err
+}
+
+type SuitePool capnp.Struct
+
+// SuitePool_TypeID is the unique identifier for the type SuitePool.
+const SuitePool_TypeID = 0x8366996c7ef70fed
+
+func NewSuitePool(s *capnp.Segment) (SuitePool, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return SuitePool(st), err
+}
+
+func NewRootSuitePool(s *capnp.Segment) (SuitePool, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return SuitePool(st), err
+}
+
+func ReadRootSuitePool(msg *capnp.Message) (SuitePool, error) {
+	root, err := msg.Root()
+	return SuitePool(root.Struct()), err
+}
+
+func (s SuitePool) String() string {
+	str, _ := text.Marshal(0x8366996c7ef70fed, capnp.Struct(s))
+	return str
+}
+
+func (s SuitePool) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (SuitePool) DecodeFromPtr(p capnp.Ptr) SuitePool {
+	return SuitePool(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s SuitePool) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s SuitePool) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s SuitePool) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s SuitePool) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s SuitePool) Suite() uint16 {
+	return capnp.Struct(s).Uint16(0)
+}
+
+func (s SuitePool) SetSuite(v uint16) {
+	capnp.Struct(s).SetUint16(0, v)
+}
+
+func (s SuitePool) Available() uint32 {
+	return capnp.Struct(s).Uint32(4)
+}
+
+func (s SuitePool) SetAvailable(v uint32) {
+	capnp.Struct(s).SetUint32(4, v)
+}
+
+func (s SuitePool) LastResort() bool {
+	return capnp.Struct(s).Bit(16)
+}
+
+func (s SuitePool) SetLastResort(v bool) {
+	capnp.Struct(s).SetBit(16, v)
+}
+
+// SuitePool_List is a list of SuitePool.
+type SuitePool_List = capnp.StructList[SuitePool]
+
+// NewSuitePool creates a new list of SuitePool.
+func NewSuitePool_List(s *capnp.Segment, sz int32) (SuitePool_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[SuitePool](l), err
+}
+
+// SuitePool_Future is a wrapper for a SuitePool promised by a client call.
+type SuitePool_Future struct{ *capnp.Future }
+
+func (f SuitePool_Future) Struct() (SuitePool, error) {
+	p, err := f.Future.Ptr()
+	return SuitePool(p.Struct()), err
+}
+
 type ServerInfo capnp.Struct
 
 // ServerInfo_TypeID is the unique identifier for the type ServerInfo.
@@ -1342,332 +3556,398 @@ func (f ServerInfo_Future) Struct() (ServerInfo, error) {
 	return ServerInfo(p.Struct()), err
 }
 
-const schema_b8a3d10c6f2e4977 = "x\xda\xa4{{t\x14U\xb6\xfe\xd9Ui\x0a\x94\xa4" +
-	"\xbb\xac\x00\x11$M \xfc\x84@\x10\x12\x9c\x9fd\xe4" +
-	"\xa6\x13\x89\x1a \x92J\xe4\xaaq\x98K\xa5\xbbB:" +
-	"tw5]\xd5y0\xc3\x8a0\x8a\xa0\"\xf8\xe0\x8a" +
-	"\xcc0\x0b\x10\x1c_\x8c\xe2\x15G]\x8330\xe2\x13" +
-	"FPQy\xdd\x11GFE\x98\x11\x05\x05\xaf\xd8w" +
-	"\xedS\xcf\xeeT\x1ex\xff#\xd5\xbb\xce\xd9\xe7;\xfb" +
-	"\xec\xfd\xed\xef\x14\x13\x7f\xe1\x0bdM\xca\xfe`(a" +
-	"\xea\xaf\x02O\xbf\xd4u\xbb\x07\xbd\xbc\xf7\x87\xc6\xdb\x08" +
-	"_\x00\x84x\x80#\xa4T\xcc~\x07\x08\x08rv9" +
-	"\x81\xd4\x8b\x87\x87\x17/\xb9\xe7\xc5\xc5\x84\xf7[\x06\xcb" +
-	"\xb3[\xd0`55\xf8a\xef\x0f'\x96=\xf1\xf6\x12" +
-	"\xa7\xc1\xb6\xec\x8dh\xb0\x8b\x1a\xe4-\x9d\xc1\xf0C/" +
-	"ZJD/0\xa9M\xdb~\x95\xfd\xedN\xe9\xb7$" +
-	"\x8b#D8\x96\xfd\x9dp*\x1b\xffu2\xbb\x8d@" +
-	"\xea\x86Y\x89\xafw\x9f\xf5-\xd5\x07C\x93\xd2\xea\x9c" +
-	"\xb5@\xb2R\x1f>\xf9\xca\x17\xe7f\xe7-uN3" +
-	"%\xe7~\x9c\xa6:\x07\xa7Y9\xab\xfd\x9a/\xd7\xcc" +
-	"^J\xf8\x8b\xd9T[\xf5\x04e\xe0\xbeG^ \x04" +
-	"J\xc39\x17\x81\xd0\x91\x83/$s\xae\x03\xe1\x16/" +
-	"GH\xea\xd8\xee\xb9\xbe\xb5C\xd7R\xaf\xc0\xf6\xca\xe3" +
-	"Ag*\xbc\xef\x085^:\xbb\xf7& \x90\xe2%" +
-	"n\xe3\xda\xc8\x8a;3\xd6\xe0\xe1\xd0\xfaE\xdf\xb3\xc2" +
-	"\x0e\x1fZo\xf7\xa5\xd0z\xf6\xd9\x03\x0f\xe4?0t" +
-	"\x99\xe1+\x83?\x9d\xbb\xa4\x11}\xf5\x08\xb8\xcc\xd8'" +
-	"\xfbV\x0d\xcb\x1b\xbe\x9c\x88~\xb0V\xb3@X\x88\x16" +
-	"\x8b\xa8\xc5\xc3\xff\xf5\xe8\x98\x87\x0bo\xb8\x87\x88\x83\x01" +
-	"Rm\xefn\xfc\xb6\xfd\xcc\xcc5$\x97\x03B\x84\x03" +
-	"\xc2W\x04\x84#\xd4p\xd7\xc6S9\xaf\xdey\xdb*" +
-	"\xe7\\\x15\xb9\x09\x1c\xa9&\x17\x0d\xee\x9f\xfb\xab\xbf\xfb" +
-	"\x99\xfd\xab\xd2\xe6\xda\x92K\x91\xdbN-f\xd5|\xf1" +
-	"j\xfb\xd8G\xee\xcb\x84\x02-\x85I\x83\x0e\x0aS\x07" +
-	"\xe1\xbf\xa6\x0cB\xe3\xc4\xafW\xfd\xf7\x89\xbb\xefx " +
-	"m\xb8\xcd\x83h@l\x1d\xf44\x81\xd4\xf8Y\x8b\xb7" +
-	"\xbd\xbf\xe1\xd6\x07\x09\xef\xcd\x1c\xadT\x1a\xcc\x80\x10\x1d" +
-	"\x8c\xc3\x85\x07\xe3\xae\x1d_\xb7\xa9\xfd\x92s-\xabu" +
-	"`\xb7>\xfa\xd1\xec\xcb:\x9f{\xc7\x98{\xdd\xe0g" +
-	"\x85\xcd\xd4x\xc3`\x1cy\xd9\xf1O\x0b\xfe~\xe9\xce" +
-	"\xd5\xba\xa3\x961\x8d\xa4)C^\x12*\x86\xe0\xbf\xa6" +
-	"\x0e\xc1\x81K\xa6\xbdu\xef\xab\xf9'V\xeb\x81M#" +
-	"i\xce\x10\x1aI+/\xfa\xf7\x8b\x0f\xbd\xbb\xe5!G" +
-	"\x8c\xd5\x0cy\x02\x7f\xb1`N\x1f\x7f\x1a\xc7\xd0a\x9f" +
-	"\x15\xaa\xe8\x04\x15C\x10\x88y\xbe\xf0\xc1?\x84\xc55" +
-	"&\x10\x14\xf9\xc5C(\xae\xf7\x0dAw\xf3\x16\xdd<" +
-	"Z]\xb6r\x8d\xf3l\x15\xe7\xedD\x83\xa9y\xe8c" +
-	"\xe1\xc9\xc2\xa1\xa5'\x9f\xfc-\xe1\xbd\xac\x8d\x14\x01A" +
-	"\xca\xfbN\x88\xe6\xa1}8\xef\xb5,a\xf10\x8c\xd8" +
-	"\xd2ekf/|z\xde\xfa4\xe4\xc3\xc3(\xf2\xc9" +
-	"a\xe8\xd2\x82\xbc}\xcf\xdc\x1d}k=\xfa\xef\xc9\xdc" +
-	"\xc8\xfd\xc3\x0e\x0aGq\xa0\xd2#\xc3hLs\xed\xdb" +
-	"\x97\\\xf5\xce\xb5\x1b3V[\x05\x1c\x8b\xfb>\xfcM" +
-	"a\xeap\x8a\xecp\\\xcc\xb1\x9f\xa4\xca~q\xef\xaf" +
-	"7\xe1\xec\x8c\x01\xdb\xd1\xe1kq\xf2S\xc3q\xf2i" +
-	"\xeb\xf6\xfeis\xf5\xfb\xbf#\xbc\x97I[\x8c\x98\xff" +
-	"\xb10'\x1fG\xba%\xff!\x02\xa9\xf3\xd7\x96^\xa4" +
-	"\x96\x9ex\xc2\x09\xcb\xd6|\x9arv\xe5#,\xff\x8c" +
-	"\x14%\x8a\xf7\x9cy\xc2\xb1u\xe7\xf2\xe9\xd6\xad9;" +
-	"\xc87\xec\x8e\x92'\xd3 \xf8<\x9fBp&\x1f\xdd" +
-	"\xbc\xf5\xa7\xad\x1f\xbf\xfe\xfe\xec-\x86\x9b\xba\xc5j?" +
-	"=\x0f\x1b\xfchq\xf4\xe3\xa5\xcf\x8d\xffd\xd1\xef\xbb" +
-	"\xf89e\xc4q\xa1j\x04\xdd\xe0\x11h\xf8\xcf\x01\x8f" +
-	"\xcd\xbd\xfd\xfbo\xb6\">lF\xde\xda<\xe2\x1da" +
-	"+\xb5\xddBm;\x9f(\xbf\xfb\xd5U\xc7\x9fK\x0b" +
-	"\x86\xaa\x02:\xadX\x80\x16\x93g<\xb5y\xf4\x8e\xba" +
-	"\xe7\x9d\xf9\xeb\xf3\x02\x9a\x13\xce\x14\xe0\xaa\x03\xf3\xbf\xba" +
-	"}\x81\xfa\xcd\xf3D,\xb0\xd76h\xe4A\xb4\x18;" +
-	"\x12\x11n?\xf6@e\xaa\xfa\xe8\x0b\xce!\xd6\x8d\\" +
-	"\x82\x06\x8f\x8f\xa4\xf1tz\xf2\xe5\x07\xef}j\x87\xd3" +
-	"\xe0\x8d\x91\x14\x9d\xfdh\xf0\xed\xbd\x0f-\xf9\xace\xc2" +
-	"N'z\x03F\xdd\x85\xbf_:\x0agx\xe4\x95\xf3" +
-	"\x97\xfd)8\xfc/\xae\x01\xd41\xea\xa0p\xc7(\x1a" +
-	"\xe5\xa3Vb\x00-\xaa\x1d\xa6\xbe<\xe3\xc6]\xce\xe9" +
-	"\xf8\xd1\xf4\x00\x14\x8cF\x7fN\xfd\xeb\xbb\xef\xa4\xe2\xd6" +
-	"\xb7\x0cT\xe8N\x8a\xa3)(sF\xe3|\x7f;r" +
-	"\xf7\xac\xe8\x9eE\x7fu\x8e\xb0C7\xd8CG84" +
-	"\xc3\xb34\xd8\xf0\xe8_\x89x18\xb2\xba\x87\xa5%" +
-	"c\xf4\xb3\xc2\x99\xd1\xf8\xce\xa9\xd1\xaf\xa1Cm\x8f\x9d" +
-	"\xd8R\x98u(m\xb87.\xa7\x18\xef\xbf\x1c\x87{" +
-	"\x7f\xce\xed_\xfc\xbf\x86\xaf\xf7\x99\xd1\xa1g\xe6\xcb\xe9" +
-	"\x84\x9e1\x9f\x12H=\xd0vh\xe2\xb0\xc3\x1f\xbe\x9b" +
-	"\x99\xe8\xe9\xae\x1f\x18\xf3\x92pt\x0c=Bc\xe8\x11" +
-	"\xaaz\xf9?U8w\xe0=#\x94\xe9pS\x8b\xde" +
-	"\xa4\xbb^\x84\x0b\xbc\xa2\xa5\xed\xfa+\xb7\xcd\xdd\x9f\x16" +
-	"\xebE\xb48\xee(B\x8ff\x1e\xdeX4n\xe5\xf3" +
-	"\xef;\x92\xd1\xd1\xa2\x85\x18\xebE?\xf7\x07\x7f\xfa\xf2" +
-	"\xd9\x0f\xd2b}O\x11\xf5\xf5\x00\x1d|\xf7\xfa7\x0f" +
-	"\xdc9\xac\xfaP\x9aE\xd58ZE\xc4qh\xf1\xc1" +
-	"\xbf=yh\xed]\x91#\x99\xd9\x15\x1d\x15\xb6\x8f\xdb" +
-	")\xec\x1a\x87\xff\xda1\x0e\x97^\x9e3G\xf1V\x1f" +
-	">\xa2\xc7{F*~x\xfcNa\xc3x\x1aq\xe3" +
-	"\xfd\xb8\xf4Cc\xcel\xba\xe4_\xdb>\xca,\x1a\x14" +
-	"\xa8m\xc5\x1b\x85\xed\xc5h\xfdb1\xb5^\xf1\xcb\xfb" +
-	"o=\xb9\xe2\xe4G\xc6\xce\xe0\xf6\x95\x1e\x98@#\xf3" +
-	"\xd8\x04<\x1e\xb3\xf7\xbe\xe6\xcb\x19\xf0\x87\xa3\x19E\x83" +
-	":\xba\xee\x8a\x97\x84\xcdW\xd02p\x05\xae\xea\x95\xeb" +
-	"\xff\xe7'O\x7f\xf5\xc6\xc7xR\xccT\xc4O\xa4\xa0" +
-	"\x16L\xa4g\xed\xa1\xab\x93\xe3\x98\xa9\xffp\xd6\xc4]" +
-	"\x13i\xae\xda?\x11G\xd8\xd8|\xf3\xad\x976\xfc\xfc" +
-	"\xf34\xe4*&\xd1\x93 N\xc2!N\xaf\xec\x7f\xe5" +
-	"\xa8\xfco\x8e\xa7Y\x9c\x9a\xd4\x80\x16\xe7'\xe1\x18\x81" +
-	"\xea\xbb\x8fo\xc9\xff\xd9\x09gB\x8c\x96P\xf0;J" +
-	"\xd0\xe0\xc8\xfa\xb9S\xbe\x7f\xfb\xf9\x13iC\x1c(\xa1" +
-	"n|N-\xae\xfe\xcb3G\xd7\xf9N\x9ftFG" +
-	"U)\x0d\x9f[J1:\xbe\x1e\xf8\x1f\xff\xff\xd3\x93" +
-	"\xa3N\xa7\x0d\xd1QJ\x8f\xd8\xf2R\x1cbY\xff\x9f" +
-	"\xbe\xfdza\xc3iG\xfc\x9c+\xa5\xb9\xf2\xf7w\xfc" +
-	"\xeeo\xd5\xcf\x9e9\xed<|\x9f\x97R\x94\xce\xd1W" +
-	"K\xf8\xb2\x19\xff\x88\\r\x16w0+\xf3\xb0\xcf\x9e" +
-	"\xfc\xb1 M\xa6Us2\xdd\xc1}o<3\xef\xe7" +
-	"\xcd7\xa5\x1c\x13-\xb82\x01\xe4\xda\x94\x94\xd4\x9a'" +
-	"\x04\xa5x\xbfX\xbc\xac\"\xa95\xcb1-\x1c\x94\xb4" +
-	"\xb0\x12\xab\x97\x13\xad\xe1\xa0<!\x19\x8f(Rh\x86" +
-	"\xdcQ+\x05\xe7K\xf3\xe4\xc2:YMF4P\xc5" +
-	",6\x8b\x90, \x84\xcfn$D\x1c\xc8\x82\x98\xc7" +
-	"@\xaa)\x1c\x9b''\xe2\x09\xc2\x85c\x1ad\x13\x06" +
-	"\xb2\x09\xa4Br$\xdc*':\xb2p\xb6X\xbcl" +
-	"\x9a\xf1\xb79\xcd\xbc\x84\x92\x8c\xe3\xd8\xdedDK\x1b" +
-	"\xbb\x8c\x10\xb1?\x0bb.\x03\xe5\xaa&iI\x15|" +
-	"v\xb2#\x00>\xc7\xf0\x9en\x86O\xc8\x11YR\xe5" +
-	"k\x94h4\xac\x15\xd6J\x09N\x8a\xa6\xcdRi\xcf" +
-	"\xd2I}\xa9\x0eu\xf1\x9d1\x06\xaf\x93\x83\xe1xX" +
-	"\x8ei\xe5:\x16\xb5\x00b\x7fk\xa8\xb1\xe8p!\x0b" +
-	"\xe2D\x06x\x80\\\xdc@\xbex$!\xe2\x18\x16\xc4" +
-	"\xc9\xf6*\xbcv9#\x00^\x02\x9c*/\x80\x01\x84" +
-	"\x81\x01}XQ0!K\x9a|\x9d\x09[2\xc2j" +
-	"j\xef/E\xa4p\xd4\x06A\x8aB\x9fA0#\x85" +
-	"\xed.R\x08A\x1crY\x0f!Vn\x05\xb3E\xe1" +
-	"\xef\xbb\x8b0\xfc\x0a\x0elf\x05\xe6\x09\xe2\x17/!" +
-	"\x0c\xdf\xc1\x01c\xd1\x0b0\x0b*\x1f\xbd\x9f0|\x98" +
-	"\x03\xd6b\x16`\xa6\x10~N\x03a\xf8\xd9\x1cdY" +
-	"\x84\x11\xcc\x9c\xcdW\xe3o\x15\\\xca\x0c_0\xe3\x97" +
-	"\x90\x00\xa4\x9ad-\xd8<C\xee\x00\xf3a\x00\xbaZ" +
-	"\x82\x1a\x80T\\Q\"\xf5\x9a\xa4\x116\x89\x7f\xaar" +
-	"\xa2UNT\xc7\x08\xdb\xa4\x04\xa0\x16\xba\x06G}\xb2" +
-	"1\x1aV\xd5\xb0\x021\xc4#\xcfB\xf7\xe1\xa1\x84\x88" +
-	"\x0f\xb2 \xaew\xc4\xc5:\x84|\x0d\x0b\xe2&\x06x" +
-	"\x86\xc9\xc5l\xc4o\xc0\x87\xbfaA|\x8c\x01\x9ee" +
-	"s\x81%\x84\xdf\xdc@\x88\xb8\x89\x05\xf1\xcf\x0c@V" +
-	".d\x11\xc2oG\xc3\x17X\x10_a\x80\xf7d\xe5" +
-	"\x82\x87\x10~G\x09!\xe2\x1fY\x10?d\x80\x0d[" +
-	"\x1b\x98\xb9\xa1\x9dq\xa9\x03\x17lmp\xc2\x88j\xc2" +
-	"j*\xe4\x10\xa8e\x81\xfe\x96C\xa0Sn\x8f\x87\x13" +
-	"\xb2\x0a\x1e\xc2\x80\x87\x80\xbf1\xa24f\x1aYH\x80" +
-	"\x81\xc45~\x1ah\x88B\xa1\x85\xc2It\xf93\x16" +
-	"\xc4\xd3\x0c\x98 \x9cB\x8fO\xb0 \x9eE\x10@\x07" +
-	"\xe1\x0c\xc2\xf5%\x0b\xe2\xf7\x08\x02\xa3\x83p\x0e\xdf>" +
-	"\xcdB\x1d0\xc0g\xb1:\x0a\xe7\xa7\x13\"~\xcfB" +
-	"}\x1e\xd80\x08\x83\xa0\x84\x90z\x1f\xb0P?\x1e\x9f" +
-	"\xf7\xf3\xe4B?B\x84\xb1PIH}!>\x0f\xe0" +
-	"s\xae_.M\x9aS\xa1\x8e\x90\xfa\xab\xf1\xf9\xf5\xf8" +
-	"\xbc\x7f \x17\xfa\x13\"T\xc1tB\xea\xa7\xe1\xf3Z" +
-	"\xe8z.\xfcr\\\x096\x9b\xa7\xd6\x89wTVU" +
-	"\x8c\"\x13\xdf69\x12T\xa2\xb2J\x081\x91\xf3\xd9" +
-	"\xa5\x93\x00>\xf4K\xa1\x90\x1c\xcaD?!G\x95\xd6" +
-	".\x8fS\xba'\xb1&\x02\x8ac\x13\xe3\x11)\xa8O" +
-	"\x02\x84\x01\xe8C\xea\x8d+\xaaFS\x08\x87\x99\xd7\x91" +
-	"\xc8*\x8dD\x16p\x04\xecT|x\x15\x0b\xe24\x06" +
-	"\x1d\xc3\xf4\xa7\xda\xcb\xb1h\xb7\xbe\x9c\xce\x84\x1c\x94\xc3" +
-	"q\x0d|67\xcbH\xd8\xdd\xd6\x03Y\xab\x8c(\x8d" +
-	"\x85u\xe5\xfa\x1cN\xbf\x8a\xec\x04k\xe5\xd7\";\xbf" +
-	"zC\x92&\x99\x88x\xd5\xf0B\xd9J\xaar\xacU" +
-	"\x8e(q\xd9<\xac7(\x9a\x8e\x80_\x89\xccT\xda" +
-	"p\x12\x9f1\xe2\xd8:{D\x1e|zPNZH" +
-	"\x888\x91\x05\xf1j\x06RR\xab\x14\x8eH\x8d\x11\x02" +
-	"2\xf4'\x0c\xf4'\x90\x8aH\xaaV'\xab\x0a)O" +
-	"h\xb3U9\xd4\xe7M\x90c\x0b\x92rR.\xac\xf5" +
-	"cZN[n\x8b\xd3\x11\xc3\xbbI\xb8\x0d\xe3Y\x10" +
-	"\xafb\x1c'\xd7\xabaN\xeb\xee\x80\xf7V\x1c\x0c\x17" +
-	"j\xa4X\x87U\x1c\x1cn4\x1anL\xb3Q\xaf\xc0" +
-	"\x93\x17`A\x9c\xc9@J5\x12\x1f\xe1\x94\x98#$" +
-	",\xadF\x0f\x89\x94\x11\x12\xae\x11\xea(\xb0h3S" +
-	"f\xa5\xa6\x8c\xe2Z\xd2\xc3\xdeOc\xc0\x1f\x8e\x85\xe4" +
-	"vs\xbf\xbdqIk\xee.Mu\xb7\x13\x91\xb0\xaa" +
-	"\xc9\xb1\xc2Z\xc9K7b\xa05wU\xa5\xb1\xda\x9f" +
-	"\xd9s\xdf\x82\x01q3\x0bb\xc8\x91\xba$\x84j." +
-	"\x0bb\x84\x81\xce`2\xa1*\x09\x07 \x96jb\x00" +
-	"\xd2\x16\x8e\x85\x94\xb6\x1a\x99\x94\xd3|\xa1Z\xb1\xa4\xff" +
-	"P\xd9A8\xcd\xf1\xd4t\x9f\xcd\xac71\x9d\x8c\xd0" +
-	"*\xec\xa8\xe9\x0d\x065\x1b\xc3\xb8\xa7x\x9f\xad\xf1\x19" +
-	"\x0e\x99\x87\xc4\xce\xe3t\x098\xae\x0b\x183m0\xaa" +
-	"\x91\xe4LcA\xacE0\x02:\x185H\x87\xaeg" +
-	"A\xbc\xb1k\xf2t\x12\x9er\xb5YJ8\x0eL\xa6" +
-	"\x17\xb5\xe5I\xb5\xb9\"8?cyE6e\xf1&" +
-	"\xe37*\xd6Q7\xf9\x8a\xa7[fk\xd6\xf2&\x85" +
-	"\x86;\x1bU/\x90F\x9al\xb5\x8b\xaf7\xf8i^" +
-	"1Bw`*\x95\x9eO'2\x90\x0d?\xa4\xc0\xa1" +
-	"\x14\xf2\xc5\x95\x84\xe9L\xc6\xe6\xc7\x94\xb6\x18\xe9\xd7\x89" +
-	"\xb4c\xa6\xd2vA,\xd0<\xb3\xbdlR\x89s\x93" +
-	"\x8c\x88\xad\xc1d7\x93\x05\xf1\xe6\xde*\x9ck\xd5\xe9" +
-	"\xbd\x8b0\x09\x97\xd9DP_U\xd2]\x0f\x11\x0e\xe1" +
-	"\x10Z\x07\xe1\x1c\x09\xadK\x9a\xb0\xc0(\xd7gA\xbc" +
-	"gR\xfei\x0a\xab`\xb6\xe8\x82\xc8T\x12F\xa8b" +
-	"\x90\x81\x9aR\x03\x98\x9a\x8b0\x85)!\x8cP\xcc " +
-	"\x0755W0;Q\xa1\x80i$\x8cp)\x83," +
-	"\xd4\xec>\xc1l\xef\x84l\xa6\x810\x82\x87A\x1ej" +
-	"j\\`\x0a\x00\xc29(#\x8cp\x128\xf0X\x9a" +
-	"\x0b\x98\x8d\x9fp\x14p\xe4\x03\xc0A?K\x9c\x05S" +
-	"y\x11\xf6\xd0ww\x00\x07\x9c\xa5X\x82\xa9\xb2\x0b\xdb" +
-	"\xe8\xbb[\x80\x83\xfe\x96\xbc\x08\xa6(#l\xa0\xef\xae" +
-	"\x06\x0e\x06X\xfd0\x98\xda\xb6\xb0\x1c\x8a\x08#,\x02" +
-	"\x0e.\xb2\xc4-0o\x0b\x84\x05\x80h\xc8\xc0\xc1\xc5" +
-	"\x968\x06\xa6`!\xdc\x02\x88d\x0dp0\xd0R\xb5" +
-	"\xe0\xde\x87\x96\x90\xcfZ&\xec\x14*\xa0\x8e0\xc2\x14" +
-	"\xe0 \xdb\x12\x0e\xc0\xec?\x85b\xeaU\x01p\x90c" +
-	"]\x0a\x80\xa9N\x0a\x83\xe8\x8a\xb2\x81\x03\xafu3\x01" +
-	"\xa6\xe2+\x00$\x08\xc3\x9f\xe3\xc0gu\xe7`\xf6\xc9" +
-	"\xfc\xc9\x16\xc2\xf0\xc78\xe0-\x99\x08\xcc\x1e\x9f?P" +
-	"I\x18~\x0f\x07\x97X\x02#\x98\x1a>\xbf\x03\x7f\xdb" +
-	"\xc6u\x1a\xb5/\x00~\x1a\xa9\x01\xcc?z5$\x9c" +
-	"\x14\xeb0[\x86\x8a&\x8d\xb0r\"\x00\xe5\xf4G\xec" +
-	"\x08\xa4 \x9e\xd9\x88L\xb8\xd0<9\x00\xe5z\xf9\x08" +
-	"@\xca<\x9a\x84S\x92\xf1\x00\x94\x07i\xd2\x08\x80\x17" +
-	"\xf9V\x00\xfc\xf4 \x05\x90'F\x1b\xe5\x04\x0e\xe58" +
-	"Z\x01(\x0f\xc7Z\xc3\x9a\x8c\x03\x19M\x1b\xe1\xe8\xfb" +
-	")3\x09\x11\xbf1\"\xb2>%\xa1]\xa3\x10\xaf\xfe" +
-	"\xa03\x9e\xa4\xec)\x00\x9d\x06\x8fJ\xefU\xba+}" +
-	"A\xb33\xf4fr\x902\x97\xb2;\xdd\xa6 \xc6\xe2" +
-	"\xc0g_\xb6\x18<\xaf/\xe5^D,\xb1\xc9b\x93" +
-	"jF\xcfTi\xf7LV\xcb\xd4\xe2\xe8\x8e\xcc\x04\xb6" +
-	"\x19\xeb\xc0z\x16\xc4\xa7\x1c\xdd\xc2\xe3\xe8\xe1c,\x88" +
-	"\xcf9\xba\x85\xad\x98\xff\x9ebA|\x81\x81\x02\x0f\xe8" +
-	"=\xd36\\\xdf3,\x88\x7ft\xeb|\xcd\x1d\xf6\x86" +
-	"\xe6\xc9!\x8b[ \xd5\xb3\xb2\xa2A\xf6\xe92\x8dg" +
-	"\xfe\xc6\x0e\xac\xdb\xbd\x947\x13\x83\xda\xa4\xda|mB" +
-	"\x8a\x1am\xf4@\xbblT\x15\xd9I\x1c\xcb\x86\x91\xc6" +
-	"+\x8d4>\x97\x81l\xe6|J\x87aN\x99MG" +
-	"\xbcJ\\\x8e\x81\xcf\x96\x06\xf5\x1d\xe94\xd0\xb7\xeb\xbf" +
-	"%4\xea\xf5\xbf<F\x8b\x17\xf8\xec+\x95>\x8a," +
-	"Nu\xc1\x94$\xba\xe1n\xbc[\x14eT\x9a\x90," +
-	"\x85\"\xe1\x98\x8c\x98\x1a\x8dg\x97\xd0\xd1g\xab\xd7$" +
-	"N3b\x87\xe2PQ\x89>\xf3S\xa6\x13\x02\x0c\x7f" +
-	"e\x1d!\xc0\xf2\x93\x1a\x08\x81,\xbe\x18\xff\xf2\xf0c" +
-	"\x13\x84\x98\x057%\x05\x83r\\\x93C\x84\x90T(" +
-	"\x19\x8f`\xf5\" \xa7\xda\x12Jl^U\\!l" +
-	"\xb09\xa5F\x14\xedFi\xbeL \x96Z\x90T4" +
-	"\xa9\xaa=H\xfc\xb2\x1c\x92C?BGS\xdd\x04\x98" +
-	"\xe9\x0e\xb2\x167\xec\x1c\xfd\xa2Ia{\xe76\xa6l" +
-	"\x91T\xbbp\x9b\xee\x0e\xbf\x9e\xd1\xdcxo\x8b\xcd\x18" +
-	"\xccm\xab\x19i\xb3:\x9e\x19\xa1G\x9f\x88%\xbcV" +
-	"'\xc8)\xa9I\x93\x13\xd7%\x14\xe2Mc|Q\xa9" +
-	"\xdd\xa2\xb2\xd4\xa4\xbeY\"\\\xe2\x02:%\xb334" +
-	";%\x87\xa3E.t\xa7\xccIw\x0c\x81\xc5\xe9\xbd" +
-	"\xb7YR\x9bM\xf7\xca\x95\xa6&U\xb6\x8eu\x9a\xb7" +
-	"\x99\xa1W\xa5\x17\x88z\xcd+\x19\xb1w\x99>\xb8\x1e" +
-	"{Ue4\xf6\xa6\xea\xb17%Ac\xef\xca2\x1a" +
-	"{4\x04\xfb\xf1c\x1b\xec\x10,W5%!\x87\xd2" +
-	"\xa2/#\xc8\xcac\x0a.<\x15S\xb4\x1a\xac\x19\x04" +
-	"\x12\xe9\x01\x9a\xe9a\xadB\x9b\xd1d\x04\xb4\x0c\xf2^" +
-	"f\x03\xc5\xbb\xb3w\x13\xa9\x12\x1b\xa9>\xe9\x96]\xce" +
-	"p\xcf\x9bi\x14?\xb7\xcd\xact\xf3\xb1\xc8\x11\x8a." +
-	"\x9b\x99\x99\xbb\xbdM\x09%\xea\x1a{}\xd3\xa3/P" +
-	"(\xfe1Y\xc0-Q\xb6\xb8\xb4\xdau\x8eV\xdb\x92" +
-	"\xd8\xbd\xe1X\x17\xb1\xceU\x97\xe8-u\x9b\xd4Cq" +
-	"c\xe6}\xd1\xc6\xbb\xc3\x91\xd2&W]?=\xd7Q" +
-	"\xa9\xc2-\xd7\xf5\xdds\xbd\xffU\xa9\xb3=\xea\x05u" +
-	"\xdd\x96\x1c\xb7\xe6&\xf3T\xd1f\xcb\xc1V.\xb3&" +
-	"\xdbVb\xb3\x08\x1e\xc3\x13\x1f\xbe\x88\xe8=\xa7\xeb\xb6" +
-	"\xd6\xb1\xda^\xe4\x10nM\x85w\x07n\xfb\x9fY\x10" +
-	"w\xdb\x0a\xef\x1b\xf8\xf6+,\x88{\x19\xe0=\xac\xce" +
-	"V\xf6\xe0\xc3\xd7Y\x10\xdfc\x80\xef\x97EuM~" +
-	"\x1f\xaej/\x0b\xe2\xe1\xccU\x99\x0c\xd3\x0c\x86t\xe6" +
-	"\xe2\xcen:\x9b\x94d,$',1I\xa7\x98\xb6" +
-	"\x0c\xa1\x13\xbez\x99@\xdf\xaf,\xcc\xa9Bf\x03\xe8" +
-	"~\xfbP\xd8\x17\xd5\xa4\x8f*N\x9d\xec\xef\"\x1f." +
-	"t\xd3\xd3\x1a\x1d\xc2\xde\x8fTdza\xd5\x96+\xdd" +
-	"\xdcm\xe9b*\xf8\xec\xbb=\x83v\x99Y\x05b\xf1" +
-	"2\x1cS\xf6S\xd1\x02co\x845\xd4>\x8c\xa8\xdd" +
-	"\xba\xeao\xadj\x7f\xa5\x1d\x13f\xba<\x80\x86\xef\xb1" +
-	" ~\xe4`\xcaG\x1a\x08\x11\x0f\xb3 ~\xe6`\xca" +
-	"\xc7\xf0\x84~\xc2\x82\xf8\xa5\xe3v\xe1d\xc2\xa1\xd5\x1b" +
-	"\x9a:\x7f\xa6\xc5!\xcbs\x0c\x15\xd4\xf9\xf3\x0d\x86," +
-	"\xdf\x1f\x18\xf0\xc6\xa4\xa8\x0c\x03\x09\x03\x03\x09t\xb6\xca" +
-	"\x095\xac\xc4\xcc\xbf\xbdZ8*[\x14/*\xb5\xd7" +
-	"b: \xac\x14\xb20\x8eJ\xed\x95\x92\x16l\xc6\x04" +
-	"\xe1xFo\xe2\x88?,\xc7\x1c\xa1\x19\x95\xda\xaf\x91" +
-	"\"\x91J\xe2\xedpn\x93\xd1\x89\xcc \xac\x8b\xa4\xd0" +
-	"s\xfar)\x03-\x0e\xb5\xc2]\x7f\xed]wO\xa6" +
-	"\x13\x19\x9f5\xba\x84{\xf43\x16\xc4f;k\xc9E" +
-	"\xb6\xa8h\xb5=a\x0c\xa0\x10\x0bb\x1c7\x13\xf4\xcd" +
-	"\x8c\xa2e3\x0b\xa2\x96\xc1n\xd2\xb4\xf0\x0c\xaa\x93&" +
-	"\x9aw\xb9\xca\xa9+\xd7\xc1\xcb\xe8\xceF\xbatgE" +
-	"\xce\x0b-\xc3\xcd\x0dE\xce\x0b-\xc3\xcd\xb4\x96-\x8b" +
-	"\xd1c\xee\xf1:G\xcbf\xe6\xbb\xadeF\xcb\xf6:" +
-	"\x03\xdc|\x1b\xe1\xb4\xb8I[\x9c7\xa1(\xf6\xdd\xb3" +
-	"\x1a\x9e\x17\x93\xb4d\x02\x0b\xa2I\xf4\"\xb2\xd4*;" +
-	"\xf2\x8b\xf5\x1d\x9d\x91_~\xc4\xc5\xb8Q9\x89\x9bh" +
-	"\xde\xadv\xef\xaatu\x1a\xdc\xbf\x0b\xb1\xe8\x93\x98i" +
-	"]\xe5t#\x93\x86cM\x0a\xf8\xec\xcfs\xfax#" +
-	"c\xdeP\x9872}m(\xdcRp\x99}\xb3d" +
-	"],\x15\xd9\x17K\x86\xbab\xef\x8e\xf5q\x9c\xbe;" +
-	"\xde\xa8\x92\x90\xfb\xdc0\x98\x1c\xd3\xed*\xa9\xb2gG" +
-	"\xac\xd2\x99NJ\xd2\xe7\xcfl\xe5\xab\x8c\xbfi#\xef" +
-	"8\xd4#]\x0e\xf5P\xb7C]\xe9v\xa81\x9bF" +
-	"X\x10\xdb\x994\xbe\xed\xbcq\xcc\xbc\xf0\xb1\xbaZ\xb6" +
-	"B\xb3\xd2\xab\x9b\xf00+.\xc7\x8c\xdb{\xd3\xdbE" +
-	"\xe8D;\x0b\xe2\xed\xb6\xb7\x8b\x91\xdf\xfc\x92\x05q\x99" +
-	"\x83\xca\xdc\x81\xe5\xf4v\x16\xc4U\x0e*\xb3\x02\xe3\xfe" +
-	"\x1e\x16\xc45x\xb6o\xd3\xcf\xf6j\xdc\xf5U,\x88" +
-	"\xbfq\x11\x99i/h1\x89\x0b\xab\xc0\x99\xdaJf" +
-	"\xf6\xaa\xe5\x14U\xeb~y\xd6\xc1\\<\xd4m}h" +
-	"y\x1b\x0b\xe2=\x0c\x80\xb1\xbc\xe5\x95\x8e5\x9b\xe5r" +
-	"\x05\xa2\xb3L\xcf|\x99\xcb\xeba\x97.\xecn\xbd\xbb" +
-	"\x18\xd7\xc5\xc2\x9e.\xad\xd2\xda(\x87xd-tN" +
-	"\xa5\xa1\x1di]\xfd\xef\xd4\xc7w\xb9\x99nU\xe6w" +
-	"\xbd\x99\xce\xdc\x80\x9b\xca\xf5\xbb\xef\x8c\xbb\xbc\x06\xbb\xcd" +
-	"\xb1\\\xab@/\xaefA\xbc\x9e\xe9\xf9\x93\x84.\xc1" +
-	"~!\x9a\x88\x95\"\x1d@\xd59\xda_\x18a\xc8\x1c" +
-	"\x0d\xf6\xbd\x88\x05\xd4l\xe4E7\xea\xe8\xf5|\x09\xcc" +
-	"&4+(#J\xdbM\x92&'\x9c\x0c\xe6Bn" +
-	"d\xdd\xfa\xc4\x0b\xbf\xa0\xb7\xbe\xef\xee\xf3\x05\xbd\xa7'" +
-	"fT\x81\xa7\xd6.|\xee\x0a\x83\x15u\x8dN\xcd\xc8" +
-	"Hv\xe2t[3*\xd7Y\x7f\x06\xdb\xf7\xe9\x94\xae" +
-	"FVU\x89p\xced\x80\xa4\x10)\x9e\x1b\xa4=~" +
-	"\xec`Hbn}\xa2\xb3\x10L\xb7C\xd1\x8f\xef9" +
-	"p\xb4\xbe\xa0\xec\xc3\xadvo\xfc\xaf\x97O\x1cx\x08" +
-	"t\x95J\xbd\xcdR\xab\xfdYCP\x89\xc6#\xb2&" +
-	"\xbb\xcd\xde\xfdU\xa6~g`}\x0b\x96\x01H\xa5K" +
-	"\xe3\xec\xf8\x88\xad\xa7\xab\xdc\x1fq\x1fh\xf7\xee\xdd\xe8" +
-	"\x0e\x99\x8c\xe8\x02\xc2\xd3\xfa`\xd1\xb1\xba:\x17\x85\xa5" +
-	"\xc8\x91y\xcc*I@\xedV(wg!}i~" +
-	"\xfb\xfc\xbd^\xda&\xf5\xf4\x89N\x9a\xa4^\xe6\xd8\xa6" +
-	"\x8c\xbe\xbd<F\xa5\xc4nEM}\xaa:Y\xe5\x8c" +
-	"\xef\x1a\x1d%\xb3\xcc\xadd\x8et+\x99%v\xc9\xb4" +
-	"(\xc1\xf2\xe9Fy|\xd0V7\xee\xab\xb4i\x82\xad" +
-	".Z\xff\x19\xa1\x0f\xeab\x97\x1b\x82\xff\xc3'GF" +
-	"\x0d5\xf9\xea\xff\x06\x00\x00\xff\xffP\xbf\xc8W"
+const schema_b8a3d10c6f2e4977 = "x\xda\xac{{x\x14\xe5\xf5\xff{f\x12\x16\x94\xb8" +
+	"\xbbLP\xe4\xb6@\x83\x90\x08\x08\x89 \x09\xe0n\x16" +
+	"P\xc25\x93H\x95(\x96Iv\x92l\xd8\xddYv" +
+	"gs\xa1\xd2\x08\x15\xc4*\x82Z~\x80\x96>\x80X" +
+	"\xaf\xb4\xde\xb0\xe2\xa3V\xa8X\xad\xd0\x8aU\xdb\x80\xfc" +
+	"*TZ/\xa4JK*Xq\xbf\xcfy\xe7\xf6\xee" +
+	"f\x92l|\xfa\xdf\xee\xec\x99\xf7=\xef\xb9~\xce9" +
+	"\xefN\xfc \xd7\x975)\xe7\x07#\x09Wy\x07d" +
+	"\xf7I^\x7fh\xe0\xab\xef|[};q\x8f\x04B" +
+	"\xb2\xc1AH\xd1f\xd7\xbb@@x\xdc\xe5%\x90\xdc" +
+	"\xf7\xe1\xb0\xf1k\xee\xd9\xb7\x9a\xb8=&\xc1aW\x03" +
+	"\x12\xb4Q\x82\xfd-\xdb\xfb\xdf\xf9\xe5\xe9\xd5D\x1c\x09" +
+	"H\x91\x85\x14\xe7]\x0f\x02\x81\xa2~\xf8\x12$\xf7=" +
+	"7~\xfek\x91mk\x0c\x12\x0eIF\x0e@\x12a" +
+	"\xd2\x80_\x11H~\xfb\xce\xb7\xa7\xd7?\xf1\xc75)" +
+	"\xbb\x0c\xd8\x85\x04\xc7\x07\xe0.\xed\xce\xaf~\x14\xdaV" +
+	"\xfbc\"^\x0c\x90l*\x9b\xa0\xf4?\xf2\xf0\x8b\x04" +
+	"7\x13.\x0cxB\xc8\x16\xf0\x13\x08\xb8\xd8\xa0u\xf3" +
+	"8\xf7\xe0\x8b\xd6\x11\xd1\x09\\r\xf7\xde\x1f\xe7|u" +
+	"@\xfa\xb9F\xbbS\xf8Z\xd8Ci\x1f\x17\x9a\x08$" +
+	"\x17.\x8a\xfd\xfb\xd09\xd7:mc\xca{v\xee\x83" +
+	"@\xb2\x92\x7fy\xf2\xf5\xcf\xcf/\x1e\xb4\x8ee\xa9C" +
+	"\xb8\x1fY\xca\xceE\x966.j\x9e\xf9\xe5\xd6\xc5\xeb" +
+	"\x88\xfbb\xde\xe2\x88@\xd1\xe8\xdc\x8b@\x98\x9c\x8b/" +
+	"L\xca\xbd\x9e\x17\x12\x97:\x08I\x9e:\xb4\xcc\xf5\xe0" +
+	"\xe0\x07)W`q\x95\x9d\x8d\xcc,\xbd\xf4]!\x88" +
+	"dE\xf2\xa57\xa2\xc8\xdc\x92c\xd7\x83\xa1\x0dw\xa6" +
+	"\x9d!\xdb\x81\xd4\xef_\xf6\xacp\xfc2\xa4n\xbb," +
+	"\x89\xd4\x8b\xcf\xb5=0\xfc\x81\xc1\xebu^\xa9|\x07" +
+	"\x0e\xaeF^G\x0e\xc6cF>>\xb2i\xc8\xa0a" +
+	"w\x11\xd1\x03\xe6i6\x0c^\x89\x14\xdb(\xc5\xb6\xe7" +
+	"~1v[\xde\xc2{\x88x)\x0a\xf8O\xbb\xbej" +
+	"\xee\x98\xbf\x95\xe4:\x80\x10\xa1c\xf0\xbf\x08\x08\xe7)" +
+	"\xe1\xc1]g.y\xe3\xce\xdb7\xb1{-\x1d\x12\xc3" +
+	"\x95\x82C\x90\xe0\xfee?\xfe\x9b\x87{\x7fS\xca^" +
+	"o\x0d\xa1\x92k\xa3\x14\x8b\x16|\xfeFs\xfe\xc3\xf7" +
+	"\xa5\x8b\x02)\x85\x05C\x8f\x0aK\x86\xe2\xa7\xc5C\x91" +
+	"8\xf6\xd0\xa6\xff\x7f\xfa\xee\xb5\x0f\xa4,\xb7\x7f(\xb5" +
+	"\xc0\xc3CQ\xdf\xe3\x16\xad\xde\xfb\xc1\xce\x9b\x7fJ\xdc" +
+	"\xce\xf4\xd5\x8aV\x0d\xe3@\xb8k\x18.\xb7v\x18j" +
+	"\xed\xb3\xed\xbb\x9b\x07\x9co\xd8\xac\x09\xf6\x99_|\xb4" +
+	"xh\xeb\xf3\xef\xea{\xef\x1b\xf6\xac\xb0\x9f\x12\xbf2" +
+	"\x0cW^\xff\xd9?F\xfe\xed\xf2\x03\x9b5FMb" +
+	"jI\x8b\x87\xbf$,\x1d\x8e\x9f\x96\x0c\xc7\x85\x0bg" +
+	"\xbd}\xef\x1b\xc3Oo\xd6<\x89ZR\xcbpjI" +
+	"\xa7.\xbb\xed\xf9\xff>\xbc{\x0b\xebc\xc1\xe1O\xe0" +
+	"\x01Z\xe8\xab\x1b/\xfa\xfe\xc5\xc7\xfe\xb4g\x0bc\x84" +
+	"\xdb\xf0\xf7\xac\xe4\xbdc\xf8\xebK\xc6\x9c\xdcbx\x0e" +
+	"}\xf7.\xed\xddm\xc3Q<\xa6\xa6RY\x9c\xe5\xe0" +
+	"\x08\x11\xb2=\xcf\x0a9\x1e\xe4\xb1\x9f\x07\x89\xeb\\\xc1" +
+	"\xa3\xbf\x0e\x8a[\x0dYR\xe5\x95y\xa8j\x96x\xa8" +
+	"\xef\xac\xbait|\xfd\xc6\xad,\xaf\x1d\x9e\x03\xd4\xea" +
+	"G \xaf\xcb6=4s[\xe5\xe7?\xd3\x09\xe8\x0a" +
+	"\xf9#\xa8+\x17\x8f\xc0=\x06\xbe\xcc\x8dKL+\xdf" +
+	"\xce\x12l\x1eA\xb7x\x84\x12\xe4\xb5\xe7\x0d.j\x7f" +
+	"\xf2\xe7\xc4\xed\xe4-u\xe1\x06#\xbf\x16\xdc#\x91>" +
+	"g\xe4\xef\xb2\x84\xd1y\xe86E\xeb\xb7.^\xf9\xab" +
+	"\xba\x1d)\xea\xcf\xc9\xa3\xea\xbf<\x0f\xd7[1\xe8\xc8" +
+	"\xd3w\x87\xdf\xde\x81\x12\xc8N\xb7\xa6\x96\xbc\xa3\xc2Z" +
+	"\\\xa8hu\x1eu,G\xf3+k\xa6\xbe{\xdd\xae" +
+	"4y\xcd\x06\x07\x8f\x9e5\xfa\xf7\xc2\x89\xd1\xf8\xe2\xf1" +
+	"\xd1(\x8eSS\x92%?\xbc\xf7\xa1\xdd\xb8;\xa7\xab" +
+	"f\xed\x15\xf4\xb4\x9b\xaf\xc0\xcdgm\x7f\xe77\x8f\x94" +
+	"}\xf0(q;\xb9\x94\xc3t\\qR\x8014<" +
+	"]\xb1\x85@\xf2\xc2uE\x17\xc5\x8bN?\xc1\x0av" +
+	"\xf1\x18\x1ah\x83cP\xb0\xff\x0c\x15\xc4\xc6\x1f\xeex" +
+	"\x82\xb1\x9f\xedc\xa8\xfdl=7\xd05dm\xe1\x93" +
+	"\xa9\xce;\x86\x8a`\xdb\x18d\xf3\xe6i\x8d'\xdf\xfc" +
+	"`\xf1\x1e\x9dM\x8d\xa2x,u\xca\xd9c\x91\xe2\xc4" +
+	"\xc9u\xcf\x8f\xfbx\xd5/;\xf1y|\xecg\xc2\xa7" +
+	"c\x91\xcfS\x94\xf0\x9f\xfd\x1e[v\xc77\xffy\x06" +
+	"\xe5\xc3\xa7\x05\xcf\xb2\xfcw\x85\xc5\xf9\xf8I\xccG\xda" +
+	"G\x85g\xfal(\x9c\xf2\x1c\x06e&\x04f\xf3H" +
+	"\xf2i\xfe\xb3\xc2\x19$.j\xcf\xa7\x92o}\xc2{" +
+	"\xf7\x1b\x9b>{>\xc5\xf8f\\I\x99,\xbb\x12\xd7" +
+	"\xbbz\xdeS\x8f\x8c\xde_\xf1\x02\x1brO\\I\xc3" +
+	"X\xfb\x95(#\xdf\xf2\x7f\xdd\xb1\"\xfe\x9f\x17R\xdc" +
+	"!g\xdcQ\x1a\xe8\xc6\xa1>\x9aO=\xe0O\x96\x9d" +
+	"x\x91]b\xf3\xb85H\xb0s\x1c.\xf1\xc5\xea\x97" +
+	"\xbf\xffn`\xd4K\xac\x1e\xf6\x8f\xa3\x99\xe6\x08%X" +
+	"\xf9\xd8{'T\xe9\xc9\xdf\xb0\xf6{f\xdcO\x90\x00" +
+	"\xc6S\xfb={\xf5\x98\xa3\xf7>\xb5\x9f\xdd\"<\x9e" +
+	"j\xa3e\xbc\x97\xc0W\xf7nY\xf3I\xc3\x84\x03\xac" +
+	"\xb6\xf6\x8c\xa7\x0b\xbcB\x17x\xf8\xf5\x0bC\x7fS3" +
+	"\xec\xb7\xb6\x06;l\xc2Q!\x7f\x02\xbe3z\xc2F" +
+	"\x14\xdb\xaa\xf2!\xf1W\xe7\xddp\x90\xddn\xefU\xd4" +
+	"\x9f\x0e^\x85\x0c\x9f\xf9\xe2\xeb\xaf\xa5\xf1\x8do\xebr" +
+	"\xa5\x96\xd3q\x15\x15+L\xc4\xfd\xb6<\xf4\xe7\x7f>" +
+	"<\xf6\xe8!\xf6\xc8\xf2Djz-\x13q\x85\xbf\x1e" +
+	"\xbf{Q\xf8\xf0\xaa?\xb0[\xec\x99HW\xd8G\x09" +
+	"\x8e\xcd\xcb^WS\xf5\x8b?\xd8*\xbam\xe2\xb3\xc2" +
+	"\x89\x89\xf8\xce\xf1\x89\xbfC\x8e\x9b\x1e;\xbd'/\xeb" +
+	"X\xcar{\x0b\xa9\x1a\xf7\x17\xe2r\x1f,\xbd\xe3\xf3" +
+	"+\xaa\xfe}\xc40W*\xe3S\x85t\xc33\x85\xff" +
+	" \x90|\xa0\xe9\xd8\xc4!\x1f\xfe\xe5O\xe9\xe9\x8f\x9a" +
+	"\xe1\xc1\xa2\x97\x84\xc3E4\xab\x14Q\xcb\x9a\xfd\xea\xff" +
+	"\x8b\xc3\xf9\xb6\xf7Rb\xd2\xe4\xdf\xe3r3&\xa3\x04" +
+	"\xaejh\x9a3y\xef\xb2\xf7Y\x09l\x9fL\x95\xbe" +
+	"g2r4\xff\xc3]\x05Wn|\xe1\x03&\x02\x1f" +
+	"\x9e\xbc\x12\x9d\xaf\xe0VO\xcd\xb4W\xcf\xfd9\xc5\xf9" +
+	"\xf6M\xa6\xbc\x1e\xa4\x8b\xbf\x16\xfe\xf8\xa9\x82\x8d\xd7\xb7" +
+	"\xa5A\x13\xca\x860i\xca.\xa1x\x0a~\x9a<\x05" +
+	"M\xfc\xd0\x8e\xdf\xb7\xdd9\xa4\xecX\xcar\x87\xa7\xd0" +
+	"D\xdc6\x05\x97\xfb\xf3\xb5O\x1e{\xf0'\xa1\xe3\xe9" +
+	"\x09\x8a.7\xfb\x9a\x03\xc2\x82k\xa8/^\x83r\xf2" +
+	"^\xb2Tq\x96}x\\\xf3\xd6\xb4l6r\xea\x01" +
+	"!\x7f*5\xa5\xa9\x14\x87]\xfb\xdc\xd4\x8f\x97\x1d\x9a" +
+	"\xf2\x11+\xa7\x19\xc5TNb1\xee}ll\xc7\xee" +
+	"\x01_\xec\xfd(=1S\xb1\xef/\xde%\xbcU\x8c" +
+	"\xef\x1c,\xa6\xcbm\xb8\xed\xfe\x9b\xdb7\xb4\x7f\xa4\xeb" +
+	"\x99\xa7Z,\xa1\x8ep\xa6\x04\x0f\xbb\xf8\x9d\xdf\xb9." +
+	"\xe9\xf7\xeb\x13i\x89\x99\x9e\xe4\xf1i/\x09\xcfL\xc3" +
+	"O{\xa6\xe1\xd6_\xec\xf8^\x9f\xd7o\x9ep\x92U" +
+	"\xd1\xb0\xe94\xd2\x8e\x9f\x8e*z}\xce\x7f\xa7\xfc\xea" +
+	"_o\x9dD\xdf7c\xdc\x82\xe9T\x89K\xa7\xa30" +
+	"\xae\xde2=q%7\xe3\xef,2Y0\x83.\xb1" +
+	"t\x06\xee\xb1\xab\xfe\xa6\x9b/\xaf\xba\xf5\xd3Td2" +
+	"\x83\xbaf\xdb\x0c\xe4\xf8\xec\xc6\xbe\x93\xbf7\xfc?\x9f" +
+	"\xa5P\xb4\\[\x85\x14k\xaf\xc55|ew\x7f\xb6" +
+	"g\xf8-\xa7\xd9\x8c\xd0q-\xd5\x1fx\x91\xe0\xf8\x8e" +
+	"e\xc5\xdf\xfc\xf1\x85\xd3)KH^\xca\xc6\x0aJ\xd1" +
+	"7\xfc\xe4kSn|\xa1]\x8fb\x9a\xb5y5\xb0" +
+	"\xeb\xc5\xa3N\xff\xed\xd3'\xb6\xbb\xce\xb6\xb3\xb2\xb8\xe0" +
+	"\xa5zr\xfb\x90`\xeb\xbc\xff\xde\xf9\xe8\xd2\xa7\xce\xa4" +
+	"\xc8b\x92\x8f.Q\xea\xc3\x83\xfc\xbb\xff\x0f\xae\xf9G" +
+	"\xfb\xf7\xce\xa6p\xd1\xe6\xa3a\xe3S\x1fr\xb1\xbe\xef" +
+	"\xb4?\xbe\x99Wu\x961\xf9%\xa54\xdf\xfcr\xed" +
+	"\xa3\x7f-{\xb6\xe3,\x1bP\xcaJ\xe9\xe2KJ\xf1" +
+	"\xd5Bw\xc9\xbc\xbf\x87\x06\x9cC3\xc9J\x0f`{" +
+	"KO\x0a\xfbK\xf1\x9dWJ\xa9\x99\x0c<xO4" +
+	"\xf8\xc3\xa3\xe7tf\xe9rG\xfc4$\x1f\xf7\xe3r" +
+	"o\xf7\xd9~\xd9t!r\x9e=n\xf1L\xba_\xd9" +
+	"L<\xee\x89[7/\xfa\x91\xd4\xf0u\x0a\x80\xd2\x08" +
+	"Z(\xc1\x91\xb7\x9e\xae\xbb\xb5\xfe\xc6$\x0b\xa0f\xc6" +
+	"\x80\\\x97\x94\x12j\xfd\x84\x1a)\xda'\x12-)M" +
+	"\xa8\xf5rD\x0d\xd6HjP\x89T\xca\xb1\xc6`\x8d" +
+	"<!\x11\x0d)R`\x9e\xdcR.\xd5,\x97\xea\xe4" +
+	"\xbc\x0a9\x9e\x08\xa9\x10\x17\xb3\xf8,B\xb2\x80\x10w" +
+	"N5!b\x7f\x1e\xc4A\x1c$k\x83\x91:9\x16" +
+	"\x8d\x11G0\xa2B\x0e\xe1 \x87@2 \x87\x82\x8d" +
+	"r\xac%\x0bw\x8bDKf\xe9\xdf\x8dm\xeabJ" +
+	"\"\x8ak;\x13!5e\xed\x12B\xc4\xbe<\x88\xb9" +
+	"\x1cx\xe3\xaa\xa4&\xe2\xe0\xb2r\x04\x01p\x110\xcf" +
+	"\x91\xdd\xe59b\x8a*\xa9\xf2B),\xe7\x95K1" +
+	"\x89\x0f\xc7\xc5\\s\x93U\x05\x84\x88\xcd<\x88wp" +
+	"\x00\x90\x8bju\xaf\xf6\x13\"\xde\xc6\x83\xb8\x9e\x037" +
+	"\x07\xb9\xa8\x1c\xf7Z\xe4\xe6v\x1e\xc4{8p\xf3\\" +
+	".\xf0\x84\xb8\xefj D\\\xcf\x83\xf8S\x0e\xdcY" +
+	"|.d\x11\xe2\xbe\x0f\x1fn\xe2A\xfc\x19\x07\xce\x88" +
+	"\x14\x96\xa1?\xe1\xa0?\x81\xd6F9\x16\x0f*\x11\xe8" +
+	"G8\xe8G\xc0\x1b\x91\x9b\xe6\xc9-\xa6\xa4\x94P\xa0" +
+	"2X\x17\x91\x88SM\xc4d\xf3qDn\xb2{\x9c" +
+	"\xc1\xc1\xe5Fey\xea\xc1\xfb\x9b\x07\x9f\x8d\x07\xf7\xf1" +
+	" \xce\xb7\x0e^\x86\x07\x9f\xc5\x83X\xce\x1c|A\x05" +
+	"!\xe2|\x1e\xc4\x9bz8N2\x8e\\\xaa\x89\x18\x01" +
+	"\xb9\x93\xf6\xb3\xbb\xd0~L\x0e\xc9R\\\x9e\xa9\x84\xc3" +
+	"A\x15\xd9tH\xe1\x14#\xf0[F\xd0JM\xa5," +
+	"\xd0I\x04\x10\x89\x96T&\x82\xaa\xec,W\x94P9" +
+	"\x00{\xceB\xeb\x9cn\xf3\xa0x\xa69<\x887\xe0" +
+	"A]\xdaA\xc5*B\xc4r\x1e\xc4[8\xf0\xc4q" +
+	"9p\x10\x0e\x1c\xb8Q\xa3\x14\x0cI\xd5!<Y_" +
+	"\xc2A_\x02\xc9\x90\x14W+\xe4\xb8B\xf8\x98\x0a@" +
+	"8\x00\xe6\xb8\x9c~\xdc\x0a\xb9&\x18\x0d\xca\x11\xd5\xab" +
+	"9\x0f\xf2\xd6\xd7\xe4-\x1fm*\x8f\x07q\"\xc3\xdb" +
+	"\xf8Q\x84\x88cy\x10\xaf\xb6\xcc\xdei\xc1T\x02\xe0" +
+	"$\xe0\x88\xcb+L\xb9\xf7$\xe3\x9a\x98,\xa9\xf2\xf5" +
+	"\x86\x9f%B\xbc\x1a\xef\xf9\xa5\x90\x14\x0c[j\x91\xc2" +
+	"\xd0k\xb5\xf0]Y&!(\x87\xab\xf9lBL\x88" +
+	"\x02F\xc3E\xb8\x0f~B8a\x038\xc0\xaa\xba\xc0" +
+	"\x88\xfc\xc2jXC8\xa1\x05\x1c\xc0\x99\xa5\x03\x18\xf0" +
+	"W\x08\xc3\xfd\x84\x13\x82\xe0\x00\xde\xac\x1b\xc0H\x90\xc2" +
+	"R\xa8\"\x9c\xb0\x18\x1c\x90eV\xa5`@ \xa1\x8c" +
+	"\xfeZ\x0a\x0e\xc86\x01\x01\x18\x10Q\x98L\xb9\x9a\x04" +
+	"\x0e\xe8c\x86]0\x0aXa4T\x13N\x18\x06\x0e" +
+	"p\x98u\x1e\x18\x99[pC\x05\xe1\x84~\xe0\x80\xbe" +
+	"fW\x08\x8c\xe0\xee\xbePE8w\x87\x03\xfa\x99\xed" +
+	" 0\xb0\xb8\xfbS\xfc\xed\x84\x03.23\x1b\x18\x95" +
+	"\xaf\xfb\xfdj\xc2\xb9\x0f;\xe0b3\x91\x80\x01\xd1\xdd" +
+	"\xfb\xfd\x84s\xefu@\x7f\xb3,\x05#\xb9\xba\x1f\xc7" +
+	"5w:\x92F|\x07#\xc0\x13\xe2\x83d\xad\xac\xd6" +
+	"\xd4cT2\x1e\xfa\xa03%\xc4}\x90\x8c*J\xa8" +
+	"R\x95T\xc2'\xf0k\\\x8e5\xca\xb1\xb2\x08\xe1k" +
+	"\x15\x1f$\xa9\xfd0\xeb\xc4\xe9\xea19\xae\x84\x1a\xe5" +
+	"\x85\xc4!\x85e\x83j\xa1\x14&\x80\xdf\x8cHMx" +
+	"\xfa\xa3\x11\xbf\xf4\xaf\x18{\xe6\x04\xe3*q(\xb1\x16" +
+	"\x1f\xb4\xe2\xf7\xf9J\x1dn-\x85\xe5\x99\xa1\xa0L\xf8" +
+	"\x88\xea\x83r\xe8\xec\x87\x95\x89\xeap0\x1e\x0f*\x10" +
+	"A\xd3\x1bd\x1a\xf2\xb6\xc1\x84\x88?\xe5A\xdc\xc1\xb8" +
+	"\xe0v\xb4\xee\xad<\x88\xbb1<pZx\xd8\x89\x0f" +
+	"\x7f\xc6\x83\xf8\x18&\x00^K\x00\x8f`\xcc\xd8\xcd\x83" +
+	"\xf8\x1a\x07\x90\xa5\xc5\xffW\x90\xf0E\x1e\xc4\xd79p" +
+	"gg\xe5B6!\xee\xfd\x18\x86^\xe6A\xfc\x0b\x07" +
+	"|\xd0\xf4\x95t\xdfi\x8dJ-(k\xd3\x97bz" +
+	"\x00!\xbc\x1a\x87K\x08\x94\xf3@\x7f\xbb\x84@\xab\xdc" +
+	"\x1c\x0d\xc6\xe48d\x13\x0e\xb2\x09x\xaaCJu:" +
+	"\x91)\x09\xd0%1\xd3C}\x1a\xa5\x90gJ\xa1\x1d" +
+	"Y\xfe\x84\x07\xf1\xac\x95\x0c\xce \xc7\xa7y\x10\xcf1" +
+	"\xc9\xa0\x03\xc5\xf5%\x0f\xe27L\x16<\x8fo\x9f\xe5" +
+	"\xa1\x02\x98,xa.!\xe27<T\x0e\x02K\x0c" +
+	"\xc2@($\xa4\xd2\x05<T\x8e\xc3\xe7}\xb2s\xa1" +
+	"\x0f!B>\xf8\x09\xa9\xcc\xc3\xe7>|\xee\xe8\x93K" +
+	"1\xd3\x0c\xa8 \xa4r:>\x9f\x83\xcf\xfb\xfar\xa1" +
+	"/\xc2}\x98KH\xe5,|^\x0e\x9dC\x90G\x8e" +
+	"*5\xf5F\x80d\xe5\x1d\x96\xe3q4`C\xbeM" +
+	"r\xa8F\x09\xa3u\x12Cr.\x0b\x9e\x13\xc0\x87\x1e" +
+	")\x10\x90\x03\xe9\xd2\x8f\xc9a\xa5\xb1\xd3\xe3\xa4\xc6I" +
+	"\xa4\x96\x80\xc2(1\x1a\x92j\xb4M\xd23EW\xb0" +
+	"(\xaa\xc4U\x1a\xad\x1d\x88\x8a\x98\x9c\xe1\xd7s\x86\x8f" +
+	"1\xd8\x19\xf8p*\x0f\xe2,\x0e\x19\xc3L\x13\xb7\x8e" +
+	"cv.\xb4\xe3\xb4\xc6\xe4\x1a9\x18U\xc1eU\x93" +
+	":\x98\xea\x11\xab\xc9\xaa?\xa4T\xe7Ux\xb5=X" +
+	"\xbe\x0a\xac\\f\xa6\xb2\x02+\x959\x03\x92*\x19\x12" +
+	"q\xc6\x83+e3\x7f\xc9\x91F9\xa4De\xc3Y" +
+	"\x17*\xaa&\x01\x8f\x12\x9a\xaf4\xe1&.}\xc5\xfc" +
+	"\x0akE7\xe8\x89{\xd2JB\xc4\x89<\x88\xd3\xb9" +
+	"\x1eR\xb57\xa6.\x8e\xcb\x81\x8c\x95 GV$\xe4" +
+	"\x84\x9cW\xee\xc1\x0c\x98r\xdc\x06\x96\x11\x9d\xbbI\xa8" +
+	"\x86q<\x88S9\xc6s\x9d*\x03\xf2:9xO" +
+	"yXga\x81\x14i1\xf30\xc3F\xb5\xce\xc6," +
+	"K\xea\xa5s-\xc4\x93\x8c\xeb\x81\x8f8\x94\x08c\x12" +
+	"f\xcf]3\x89\xa4n\x12\xb6\x16\xca`\x19\xa4\x99/" +
+	"\xf3Rm\x1a\x8e)\xecF\xf7\xb38\xf0\x04#\x01\xb9" +
+	"\xd9\xd0\xb73*\xa9\xf5]\x85\xa9\xae4\x11\x0a\xc6U" +
+	"9\x92W.9\xa9\"\x18|\xe7\xd7O{\x8b\xb5\xf7" +
+	"\x124\x88\x9bx\x10\x03L\xe8\x92PT\xcbx\x10C" +
+	"\x1c\xb4\xd6$bq%\xc6\x08\xc4\xec~\xeb\x02i\x0a" +
+	"F\x02J\xd3\x02\x99xi\xbc\x88\x9b\xb6\xa4\xfd\xe0o" +
+	"!\x0e\x95yj\xb0\xcf\xa7\xe7\x9b\x88\x86\xfb(\xe0a" +
+	"\xe0S\x95^6\x8d\xe5\xecC\xbc\xcb\x9a\xd5\xe8\x0c\x19" +
+	"Nb\xc5qz\x844\xb0\xeb\xb7\x01\xf5\xa3XP\xef" +
+	"\xd3A}\x89\x05\x80\xd3\x83'\x8b-\xbd\xf1z)\xc6" +
+	"8L:\x17\xe5\xdeD\xbc\xbe\xb4fy\xda\xf1\x0a," +
+	"t\xe8LDoPLW\xef\xb9h1`D\xadb" +
+	"\x14-\x19U:\x1a\xac\xc0R'\xe3J\xd2l\xd2\xa6" +
+	"\x05\xbf\xccJ\x15c\x9b\x0c\xb83\x80\x8b\x12k\xb1\xb8" +
+	"\xb3\x8f\xe8f@/`\x02\xba\x1cQcA9=\xb3" +
+	";\xc3JL\xeeR1\x0b=4\x88\xea~\xda?\x99" +
+	"L\xddj\"\x079\xf0m\x12\x98\xf1\x96{\xbc\x9fp" +
+	"\xad\x89\xc8\xf2\x88\xd2\x14!}Z\x11\xde\xcdW\x9az" +
+	"U]\x18\x01\xaa\x07\x8b,\xec\xa1\xcc\xec>\x9d\xdb\xa6" +
+	"\xd8\x9e\xdb\x19\x06\xb05\xba\x19\x94\xd78\xe9\xaa\x99\x11" +
+	"\x0c\xe0\x12j\x0bq\xb0%z\x06\xf6\xabc\xd1\x88j" +
+	"\x16\xdd\x8c\xaa\x07\xd8\x15|\x03\xacT\x02f\x8a\x84\xea" +
+	"^lj\xc0h\xd9.E\x14\xd8\xedYae\xaa\x94" +
+	"\xa2\xbe\xdb\"\x9eK7\x01\xaf\xb6?Z\xd9|Z\xcd" +
+	"\x193P0\xfa\xc6\x82\xc8\xf9\x09'\xcc\xe6\xb0\x9a3" +
+	"\xfa\xdf`L\x0a\x84b\xae\x90p\xc2x\x0e\xab9c" +
+	"<\x0aF\xbbR\x18\xc9aUu9\x87\xd5\x9c\xd1\xa2" +
+	"\x04\xa3\x81'\xe4pX\xafesX\xcd\x19\x93 0" +
+	"\xba\xd2\xc2y(!\x9c\xd0N\xab9cR\x00Fk" +
+	"O8A\xeb\xb56Z\xcd\x19sT0\xe6\x05\xc2a" +
+	"\xfa\xee~Z\xcd\x19\x93A0\x06\xe2\xc2^\xfa\xee\x1e" +
+	"Z\xcd\x19C80&\x05\xc2N\xfa\xeef\xc0z\xce" +
+	"h\x9a\x821\x86\x16\xee\x82\x02\xc2\x09\xab\x00+:c" +
+	"\xa8\x03\xc6M\x02a\x05\xa04d\xc0\x9a\xce\x18\x0a\x81" +
+	"\xd1\x18\x17\x96\x00Jr\x01`UgLs\xe0\xde-" +
+	"k\xc8'\x0d\x13\x0e\x08\xa5\xb4\xc6,\x06\x07\xe4\x98\xfd" +
+	"g0\xda\x7f\xc2x\xca\xd5Hp\xc0%\xe6\xfc\x1e\x8c" +
+	"\x19\x9e0\x90\x9e(\x07\x1c\xe04/\x1c\x801{\x15" +
+	"\x00b\x84s\x9fw\x80\xcbl\xe1\x82\xd1\x09u\xb77" +
+	"\x10\xce}\xca\x01nsv\x01F#\xd8\xdd\xe6\xd7\x0a" +
+	"\xd4\x01\xe6\x18\x0e\x8cq\xbbQ\xa0\xb6\xea\xf0\xc6\x07\x1e" +
+	"\xea\x9f>\x8cd\x1a\xe0!\x0e)\xd2b\x14\xa4\xa5\xb5" +
+	"*\xe1\xe5\x98\x0f\xbc\xf4G\xac7\xa5\x1a\x8cT!\x99" +
+	"8\x02u\xb2\x0f\xbc\x1aB\xc0\x9aR\x0fH\xc4\xa1$" +
+	"\xa2>\xf0\xd6\xd0\x80\xed\x03'Bj\x1fxh\xf8\xf0" +
+	"a)\x10\xae\x96c\xb8\x14\x13P|\xe0\x0dF\x1a\x83" +
+	"\xaaY\x9c\xceT\xc2\xc4A\xdfO\x1a\x09\x80x\xf4\x15" +
+	"\x11\xd8+1u\xa6B\x9c\xda\x83\xd6h\x82\x02d\x1f" +
+	"\xb4\xeaP9\xb5\x1c\xed\x0a\xdd\xd4\x18}\x16g:\xcc" +
+	",\xb1AVs-\xdf\xd5\x0f\x07.\xeb^\x84\x9e\xcd" +
+	"2At\"\xca\x12Kx>\x11O+\x8b\xfdVY" +
+	"lV\xc5\x0dL\x01l\x84\xedG0\xba\xec\xe0A|" +
+	"\x8a)\x08\x1fG\x0e\x1f\xe3A|\x9e)\x08\x9f\xc1\xa8" +
+	"\xff\x14\x0f\xe2\x8b\x1c\x8c\xcc\x06\xad,\xde\x8b\xe7{\x9a" +
+	"\x07\xf1e\xbb>\x92\xa1ag\xa0N\x0e\x98\xf0\x11\xd1" +
+	"\xbc\x99\x0b\xf4z\x8e\x1eS\x7f\xe6\xa9nAh\xd6\x03" +
+	"\x821dP\x9e\x88\xd7_\x17\x93\xc2zS\xaa\xbf\x95" +
+	",\xd9\x0e)&\xcb\xb4\x1e\xe92\x0er\xb8\x0bIM" +
+	"\x0cKK,\xc4\xe9T\xa2r\x04\\\xd6\x08J\xd3H" +
+	"\xab.}\x0b\xe2\x99\x03-\x0d\xe2y#4e\x83\xcb" +
+	"\xba\xba\x90!2a{uF\x83\xaf\x0bx\xee\xb6\xb3" +
+	"\xa2\xb4\xfc\x1a\x90\xa5@(\x18\x91Q\xa6zo\xa1\x93" +
+	"\xe9h\xbbU\xaa\x92C\xd5m\x87\xca\xa1\xd4\x8f<\xbb" +
+	"\x8b\xe7\x12\x02\x9c{r\x05!\xc0\xbb'U\x11\x02Y" +
+	"4\xe7@\xb6;?F\x88\x013\x92RM\x8d\x1cU" +
+	"\xe5\x00!$\x19HDC\x98\xd7\x08\xc8\xc9\xa6\x98\x12" +
+	"\xa9\x9b\x1dU\x08_S\x9f\x8c\x87\x14\xf5\x06i\xb9L" +
+	" \x92\\\x91PTivs\x0d\xf1\xc8r@\x0e|" +
+	"\x871F\xdc\xae\x9d9\x97\xc1\xe3Q\xb3aE\xd2\xab" +
+	"\x94\x9e3\xb1\xd1\x14K\xc4M\xf8\xda\x93\xf3k\x11\xcd" +
+	"\xae\xb4i\xb0p\x92\xa1\xb6\x05\xa3\xd8\xce\xf5\x08\xbds" +
+	"]mu\xae\x93R\xad*\xc7\xae\x8f)\xc4\x99\x02\xea" +
+	"\xc3R\xb3Y\xadP\x92\xcaz\x898b\xbd(\x86\x8d" +
+	"\xe2\xdf(\x86{\x98%\x94\xb0 O\xef\xa1\xb1\xdc;" +
+	"\xeb\xa5x\xbd\xc1\x9eW\xa9\xad\x8d\xcb\xa6[\xa7p\x9b" +
+	"nz\xb3\xb5\x04Q\xa9:%\xdd\xf6\x86j\x8bk\xb6" +
+	"7\xbb\x84\xda\xde\x0c\xcd\xf6\x8ac\xd4\xf6&\x97P\xdb" +
+	"\xa3&\xd8\xc7\x9d_e\x99\xa0\x17q\xb9\x1cH\xb1\xbe" +
+	"4#\xf3F\x14<x2\xa2\xa8\x0b0g\x10\x88\xa5" +
+	"\x1ah:\x87\xe5\x0a\xed7$B\xa0\xa6\xd5g%v" +
+	"\xc3\x88Qv\x92*\xb4$\x95\xd1\x14 \xcd\x87\xd9\xd1" +
+	"\x08\x02\xc3J\x8fjH\xab\x87(?\x8a\xed}\xfa\xec" +
+	"z\x9fz\x94\x7f\xa4B\xef}>\x8dQ\x1e\xb4(\xbf" +
+	"\xa7\x90\x09\xfd\xd9\x9c\x16\xe5\xd9\xd0\x9f>5r,g" +
+	"\x9a#Z\xc7\xd72\xc9\x9az)R'\x07J\x09\xa8" +
+	"f\x97\x13\xab!\xf3\x0dOH\xa9+\x0bd<k\xd4" +
+	"S\xbe\x9d\x09\xfb\xed4S\xc08\xa0\x8d\x09\xa7g," +
+	"gmL\x09\xdbz\\fC\xd0\xef8\xfe\xeaM\xec" +
+	"\xb3K\x0f\x0d6=\xa4\x0a\xa6\x87d\xceu\x9d\xc1H" +
+	"\xa7.\xb4m\xc3\xad\xa7\x84e\x00.\xc5\xae\x0a\xcb\xe4" +
+	"\xc8\x19\x0d=\xcd\xee)\xb3x\xa1\xb5x\xaa%eX" +
+	"\xc7\xcfW\xea\xf49x\x9c\xae\xd4}[6\x83*\xbe" +
+	"^\x96\x02\xe0\xb2\xee\xcad\xd8\x89\xa5\xa8\xd8\xb6\xd7\x91" +
+	"\x9a\xcah\xb3\xd1.\x95e\xae\"\xdb\xe3\xdau\xfc*" +
+	"\xbaD\x14v\x15{z\xd0\xa4\x1d\x04\x06\x8c\x0e57" +
+	"\xdb[h\x81D7\xfa!>\xdc\x87\x02\x7f^\x9b\xbc" +
+	"\x98Q\xf3\x95\x02f\xf4b\xcch\xf6\xa3}\xbf\xc6\x83" +
+	"x\xc8\x9a\xd1\xbc\x85o\xbf\xce\x83\xf8\x0e\x86)^\x0b" +
+	"S\x87\xf1\xe1\x9b<\x88\xefq\xe0\xee\x93E'\x13\xee" +
+	"#x\xaawx\x10?L?\x95Q@\x18V\x9f\x0a" +
+	"L\xed\xc1kk\xad\x92\x88\x04\xe4\x18\x13\xf1\xb0\x82\xb0" +
+	"\x1a\x89\x1a\x9e\xaf\x94\x09d>\xdf5\xb6\x0a\xd4\xc9\xdd" +
+	"\x8dj\xf32\xe9{f\xd8\x87\xad\x90=\x9d\x06\x00+" +
+	"\xed:\xe2\xd5Lk\xbe\x97=\xd5\x9e\xc3\x9b1cL" +
+	"\x8dn\xeaw\x82v\x19\x96h\xe6\xc1\xbb\xe8.j\xc3" +
+	"\x17pYW\x81\xd2\xee\xa9\xd0\xbb\x0ar\xacQ\xf6\xd0" +
+	"&'Z\xfa\x08s\xa9#h\xbf\x87\xb4)\xa1)\xc3" +
+	"\xf7\xfd\x96\x05\x1aY\xa8\x0d\x09\xdf\xe3A\xfc\x88I\xc8" +
+	"\xc7\xab\x08\x11?\xe4A\xfc\x84)\xbbN\xe1\xf9?\xe6" +
+	"A\xfc\x92\x99F\xb6\xc7\x98\xd9\x9e>\x83sw40" +
+	"c<\x07G\x07p\xee\x0bU\xfa\x18\xaf/tu\xfd" +
+	"C\xff\xeeT\x83a\xd9\xac\x17\xc2Rs9\x06\x1f\xc2" +
+	"K\x01S\xa3a\xa9\xd9/\xa95\xf5(~\xe6\x19\xbd" +
+	"$A<A9\xc28BXj\x9e)\x85B~\xe2" +
+	"la\x8dB/k\xe7\x11\x9e\xe9\xcae\x16,m\xb2" +
+	"k\x03\xd3\xf0\xb3\x9f\xd7\xf4<\xa7K\xa4\xa2b\x97\xb9" +
+	"\xba\x84:\xba\x85\x07\xb1\xde\x8a\x91r\x815\x840k" +
+	"\xe8 \x1aP\x80\x071\x8a\xca\x04M\x99a\xa4\xac\xe7" +
+	"AT\xd3\xa0r\xca\xec,\x0d7\xa7\x0c\xd9:\x8d~" +
+	"+\xbc\x9a\xf0\xd2@\xe0(\x1b\x10X\xc0\x82@\x9d\xcd" +
+	"\x9d\x05,\x08\xd4\xd9L\xa9\xff\xb38\xcd\xe6\x1e\xaf`" +
+	"A\xa0\x1e]\x9f)\xd1A\xe0\x9b\\\x0a\xe8K\xb1\x9b" +
+	"\x94\xc39c\x8ab\xdd#\xb3iLzC\xb2\xd4(" +
+	"3\xd1\xcc\xfc\xff\x84\x1e\xcd\xbe\xc3%7\x1d\x90\x10\xbb" +
+	"![\x97\xb3>\xdbfq\xab\x1emz\xd3<\xb6\x86" +
+	"\x1fv\xe0\x85\x1d\xab\x04#\xb5\x0a\xb8\xac\x0b\xc8\x19\xe2" +
+	"\x06c\xa2iLp3\xadN\xed\x02~I\xf7s\x0b" +
+	"\xbdUgi\xc7\xfc?\x82\xa6\x9d\xd4\x01Fz\xc12" +
+	"\xc7!K\x81\xae\xafr\xd9\x97\x99\xc6,\xa1\xc0\xc2\xe8" +
+	"\xa9\x15\x827\x92\xc0\x9cmZ\x18\xebX\x19W\x0fv" +
+	"\xd3\xef\x9ef8\x06V\xc8d\x86c\x15\xba\xdaw\xda" +
+	"\x98b\xe2\xca(\x9b\xb82\xd8.\xae\xf8\xed\xe2\x0a\x06" +
+	"\xf4\x10\x0fb3\x97R?\xb2\x97$\xd2g\xd4f\x97" +
+	"\x86/5\xeb0\xdbF\xda\xa2\xa8\x1c\xa1\xdc2\x17," +
+	"\xfd6\x17,\x0b\xd9\x0b\x96zJ[\x8b\xf8\xe1\x0e\x1e" +
+	"\xc4M\x0cv\xdb\x80\xaew\x0f\x0f\xe2V\x0c/\xb7k" +
+	"\xe1es\x89u\xc1\xb2\xd3\xa8\x88\xf66L\xe8\xd4;" +
+	"\xc8\x91\xde+\xfc\x0e\x08$\xe3\xf0Q\xa2\x87\x8f9]" +
+	"\x85\x0f/\xbd\x82hZ\x8c\xa3\x8b\xfb<\xe5\x0e%\xae" +
+	"v-rs\xc3\xd5\x83\xedd\xee\xb7.\xb5\x82.\xf2" +
+	"\xbb\xfc\x8c\x1e\x0c\x14\xb1\xa1P\xbf\xe8\xba\xbb\xb3\xc8\xbb" +
+	"\xb1\x9c\xde]Q\xea\xca\xef\xb4\x86|w\xb3\xff\x94\xa2" +
+	"\x9di\xd0\x9a\x07]\xea\xd7\xfb\xb3jg\xfe[\xb5\xf5" +
+	"m.\xf8h\xcd\x88\x1e.T\xdd\xe8\xd5\xae\x10\xa5]" +
+	"\x89\xa8\xb2\x8aj\x93\xb5R\xe4b\xba\xae\xf4\xeenv" +
+	"ur\xc0^L\x00\xcd\x0a\xff\x7fT\xf52\x1dM3" +
+	"'1\xc1\xa8\x82\x09<0B;g\xb0\xca\xc2.\xa6" +
+	"\x0aV \x10\x8d\xf2 \xdef\xd9Z\x0bz\x81\xaa\xd9" +
+	"Z\xe6\x97lCJ\xd3\x8d\x92*\xc7\x18\x18\x99\xe6," +
+	".\xebo\xb1iuM&\xd7l\xecz$\xbd\xbfu" +
+	"e\xfe\xf92\xe3[W\xd9\xdd\xc1\xd7R\x8ckVx" +
+	"\xb1\xef)\x9a>P\xcdv\x89\xf5t \xce\xb5\xba\xc4" +
+	"^\xad\x10L+\x00]\x1a\xee^ \xc7\xe3\x12q\xb0" +
+	"\xe1\x12\x91;\xe2p\x16\xb9gt\x83\xcdf\x06^h" +
+	"\x93*\xe7Z\x8e\xe1\xc1\xf7\x189\x9a\x7f\xbd\xc9\xe0\xaa" +
+	"RO \xbd\x87{kn\xf0u\x1e\x8e8\xeb\xa5F" +
+	"\xeb\xaeZ\x8d\x12\x8e\x86dU\xb6\xdb\xbd\xeb\x8b#\xda" +
+	"\x94\xd0\xbcK\x9d&\x10\xbfM/\x85\xb9\x04\xde\xdd\xfd" +
+	"\x9c\xde]H\xe8\x09S\"i/\x92_\xfa\x8d\x0a\xab" +
+	"Q\xd4E7\xaf\xf7\x80\x98\xbd:c\xd4o=\xcc\x1d" +
+	"\x0az\x9a;\xb0E\xac\xd6\xb1\xedn\xea\x90\x81S\x9a" +
+	"]\x07F\xa7\x156=\xd5\x02&\xfa\x1b\xe8\x89@\xbc" +
+	"\xcb\x81`*:\xecM\x17(\xe3[\xfe)\xa6\xd9\xdd" +
+	"m\xd3\x94\xd1a\x09c\x9ci\x0d,o\x84\x8eL\xba" +
+	"\x1c\xdeh[U\xc8q\x87\xfeo\x08\x06\xb6\x94\xd8\xc1" +
+	"\x96Qv\xb0\xa5\x90\xfd/\x8e\x81[\xe6Z\xff\xc51" +
+	"\xda|\xf7\xf9-\xf8hMQ\xcc\xbf&\xf78E\xb1" +
+	"\x99\x84v\x13\xc73\xef \x1b]\xef\xae\xc2\x10\xd79" +
+	"\x0atm\xa9\xbd\xfa\x07\xd4\xff\xba'\xce\xde\xbc\xb3i" +
+	"\xb0\xb0\xd1%\xe5\x9aQ\x86\x98\xcf(;\xff/\x00\x00" +
+	"\xff\xffo\x0dRR"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
@@ -1675,7 +3955,10 @@ func RegisterSchema(reg *schemas.Registry) {
 		Nodes: []uint64{
 			0x8062fed0be15cc47,
 			0x81b98c822d1ddcb9,
+			0x81ecf0870c9d79c1,
+			0x82996ec04c2db3b9,
 			0x82cfaa88ecfed0fe,
+			0x8366996c7ef70fed,
 			0x860a1a11024b8618,
 			0x8610f8ccf3724f4e,
 			0x861855f9ebc4abd8,
@@ -1693,10 +3976,14 @@ func RegisterSchema(reg *schemas.Registry) {
 			0x956af91278a49dea,
 			0x95c219e321e7ea88,
 			0x95ec1ec68ecb4432,
+			0x97a4a3fbb47c17e5,
 			0x97add3db0b560a8f,
+			0x97e2273a4703278e,
 			0x984cf578f7a2d377,
 			0x985169b7da691067,
 			0x988f887325587d18,
+			0x9ceb5399439b9060,
+			0x9d503b752c02bc15,
 			0x9eabed331a24ed24,
 			0xa067af7a55988833,
 			0xa0cb6d8bb0d11871,
@@ -1709,15 +3996,19 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xad55d6c8e2763b5b,
 			0xae7de42cb486e2e1,
 			0xb1f6fc8460a809ee,
+			0xb336328d06b113a7,
 			0xb4ea90c68b3faa7f,
 			0xb652c125a5ac4b34,
 			0xb6f6737184f26b40,
 			0xb8e149ff4293e578,
+			0xba2264d256bc81ef,
+			0xbfab6174e1d4a87a,
 			0xc1ac8eda2734f424,
 			0xc22e6ae80082978e,
 			0xc31d63bf1cfdc4a3,
 			0xc5544bbe731b507d,
 			0xcb762d61fafaeff1,
+			0xccda28a3eed79b97,
 			0xce7dcd6d4f8bdddf,
 			0xcea65a6386054bdb,
 			0xcedb0424adeca877,
@@ -1727,23 +4018,31 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xd560b53548776a2f,
 			0xd6b68f2b2aa2dc4c,
 			0xd7f8be3b631f5e2a,
+			0xd9478f2aace46dc0,
 			0xdb491b87d9caa0cc,
 			0xdd6c8a9adbab3ed7,
 			0xdddc490f6f5d0e3f,
+			0xe036cc60e438b33e,
 			0xe0b5ef12a4f528db,
 			0xe0ed8ded5b927c8d,
 			0xe1b7090e10c7d055,
+			0xe22e5bc40623a0ef,
 			0xe2c9f2af36fb48c4,
 			0xe63d022b753c9734,
 			0xe95e5a195b5868a2,
 			0xeaf61e2335088ff4,
 			0xec5c1eadea8b4940,
 			0xecb6cffc3960a0dd,
+			0xedb65736c0ab6d08,
 			0xedf4109de1b0c33c,
+			0xf1ac5da787fb4b98,
 			0xf423ede7375f0cf3,
 			0xf45a24c8cf3b0888,
 			0xf4f5b249dfa785ae,
 			0xf8126ce64b3a1132,
+			0xf8da7b69708cc515,
+			0xf96e133c179d06cb,
+			0xfa6a617e4f955ee1,
 			0xff57685e67b0c9d1,
 		},
 		Compressed: true,

@@ -140,12 +140,13 @@ type KeyPackage struct {
 	InitKey [32]byte
 	// NotAfter is when the lifetime ends, second resolution; from then on it is not handed out.
 	NotAfter time.Time
-	// LastResort marks the package that is handed out, and kept, when no other is left. A new one takes the place of the old.
+	// LastResort marks the package that is handed out, and kept, when no other is left. A new one takes the place of the old (of its suite, see
+	// SuitePools).
 	LastResort bool
 	Data       []byte
 }
 
-// PoolStatus counts an owner's KeyPackages that have not expired.
+// PoolStatus counts KeyPackages that have not expired.
 type PoolStatus struct {
 	Available  int // single-use
 	LastResort bool
@@ -232,8 +233,8 @@ type KeyPackages interface {
 	PutKeyPackages(ctx context.Context, owner Identity, packages []KeyPackage) error
 
 	// TakeKeyPackage removes the owner's oldest package that has not expired; the removal is on disk before it returns, so that
-	// each is returned at most once (RFC 9420 section 16.8). With none left it returns the last-resort package, which stays. Errors: ErrNotFound,
-	// ErrFailed, ErrClosed.
+	// each is returned at most once (RFC 9420 section 16.8). With none left it returns the last-resort package, which stays; of several (see SuitePools)
+	// the oldest. Errors: ErrNotFound, ErrFailed, ErrClosed.
 	TakeKeyPackage(ctx context.Context, owner Identity) (KeyPackage, error)
 
 	// CountKeyPackages describes the owner's pool. Errors: ErrClosed.
@@ -244,6 +245,7 @@ type KeyPackages interface {
 type Store interface {
 	Messages
 	KeyPackages
+	SuitePools
 	Groups
 	Records
 	Blobs

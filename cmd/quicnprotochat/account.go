@@ -14,9 +14,6 @@ import (
 	"quicnprotochat/client"
 )
 
-// poolSize is how many KeyPackages register publishes and refresh-keypackage fills up to.
-const poolSize = 20
-
 func newInit(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
@@ -123,7 +120,7 @@ func newRegister(g *globals) *cobra.Command {
 			return publish(cmd.Context(), g, count, func(client.PoolStatus) int { return count })
 		},
 	}
-	cmd.Flags().IntVar(&count, "count", poolSize, "how `many` to publish")
+	cmd.Flags().IntVar(&count, "count", client.PoolSize, "how `many` to publish")
 	return cmd
 }
 
@@ -137,7 +134,7 @@ func newRefresh(g *globals) *cobra.Command {
 			return publish(cmd.Context(), g, count, func(p client.PoolStatus) int { return max(count-p.Available, 1) })
 		},
 	}
-	cmd.Flags().IntVar(&count, "count", poolSize, "how `many` there should be; at least one is published")
+	cmd.Flags().IntVar(&count, "count", client.PoolSize, "how `many` there should be; at least one is published")
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
+	"quicnprotochat/names"
 	"quicnprotochat/quicrpc"
 )
 
@@ -27,9 +28,10 @@ const (
 	exitQuota        = 11 // a recipient's queue is full, or the server limits the rate
 	exitRemoved      = 12 // no longer, or not, a member
 	exitNothing      = 13 // join, recv --wait: nothing came in time
-	exitExists       = 14 // an account or a group is there already
+	exitExists       = 14 // an account, a group or a name is there already
 	exitState        = 15 // the state directory cannot be used: permissions, disk, format
 	exitUnavailable  = 16 // the server cannot do it now: its disk is full, or it is going away
+	exitNoName       = 17 // nobody has that name, or it was revoked, or it is another's
 
 	exitInterrupted = 130
 )
@@ -67,6 +69,11 @@ func exitCode(err error) int {
 		{client.ErrRace, exitUnavailable},
 		{client.ErrState, exitState},
 		{client.ErrInvalid, exitUsage},
+		{names.ErrInvalid, exitUsage},
+		{names.ErrUnclaimed, exitNoName},
+		{names.ErrRevoked, exitNoName},
+		{names.ErrHolder, exitNoName},
+		{quicrpc.ErrExists, exitExists},
 		{context.DeadlineExceeded, exitUnreachable},
 	}
 	for _, row := range table {

@@ -86,7 +86,7 @@ func newRoot() *cobra.Command {
 	f.DurationVar(&g.timeout, "timeout", 15*time.Second, "give up on the server after this `time`")
 	f.BoolVar(&g.verbose, "verbose", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(newInit(g), newWhoami(g), newPing(g), newRegister(g), newRefresh(g), newFetchKey(g),
+	root.AddCommand(newInit(g), newWhoami(g), newPing(g), newRegister(g), newRefresh(g), newFetchKey(g), newName(g),
 		newCreateGroup(g), newGroups(g), newMembers(g), newInvite(g), newJoin(g), newRemove(g), newUpdate(g), newReport(g), newMend(g),
 		newUpload(g), newDownload(g),
 		newSend(g), newRecv(g), newDemoGroup(g))

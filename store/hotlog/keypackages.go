@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"time"
+	"slices"
 
 	"quicnprotochat/store"
 )
@@ -12,7 +12,7 @@ import (
 // A pool of KeyPackages is values of the tree alone; who changes it holds the lock of its name.
 //
 //	'P' pool(16)                        -> counters of the pool
-//	'K' pool(16) number(8)              -> what is known of a package that is there
+//	'K' pool(16) number(8)              -> what is known of a package that is there, its suite too since that is asked for
 //	'D' pool(16) number(8)              -> its bytes
 //	'F' pool(16) fingerprint(16)        -> nothing: a package that was put, until it expires; not sealed
 //	'I' pool(16) init key(16)           -> nothing: an init key that was put, until its package expires; not sealed
@@ -28,14 +28,21 @@ const (
 
 // pool counts an owner's packages. Numbers begin at 1.
 type pool struct {
-	next    uint64 // number of the next package
-	first   uint64 // no single-use package below this number is there
-	singles uint64 // single-use packages that are there, expired ones among them
-	last    uint64 // number of the last-resort package; 0 is none
+	next    uint64   // number of the next package
+	first   uint64   // no single-use package below this number is there
+	singles uint64   // single-use packages that are there, expired ones among them
+	lasts   []uint64 // numbers of the last-resort packages, one a suite, ascending
 }
 
+// append writes a lone 0 for no last-resort package. Before pools were apart by suite there was at most one.
 func (p *pool) append(b []byte) []byte {
-	for _, v := range [...]uint64{p.next, p.first, p.singles, p.last} {
+	for _, v := range [...]uint64{p.next, p.first, p.singles} {
+		b = binary.AppendUvarint(b, v)
+	}
+	if len(p.lasts) == 0 {
+		return binary.AppendUvarint(b, 0)
+	}
+	for _, v := range p.lasts {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -43,10 +50,21 @@ func (p *pool) append(b []byte) []byte {
 
 func decodePool(b []byte) (p pool, err error) {
 	r := reader{b: b}
-	for _, v := range [...]*uint64{&p.next, &p.first, &p.singles, &p.last} {
+	for _, v := range [...]*uint64{&p.next, &p.first, &p.singles} {
 		*v = r.uvarint()
 	}
-	if r.err == nil && len(r.b) != 0 {
+	last := r.uvarint()
+	for r.err == nil && last != 0 {
+		if n := len(p.lasts); n == store.MaxSuites || n > 0 && last <= p.lasts[n-1] {
+			r.fail("last-resort packages out of order, or too many")
+		}
+		p.lasts = append(p.lasts, last)
+		if len(r.b) == 0 {
+			return p, r.err
+		}
+		last = r.uvarint()
+	}
+	if r.err == nil && (len(r.b) != 0 || len(p.lasts) > 0) {
 		r.fail("pool with more behind it")
 	}
 	return p, r.err
@@ -55,11 +73,13 @@ func decodePool(b []byte) (p pool, err error) {
 // packageMeta is what is known of a package beside its bytes.
 type packageMeta struct {
 	last                 bool
-	notAfter             int64 // s
+	known                bool   // the record has the suite; those of older versions do not
+	suite                uint16 // if known
+	notAfter             int64  // s
 	fingerprint, initKey [32]byte
 }
 
-const packageMetaSize = 1 + 8 + 32 + 32
+const packageMetaSize = 1 + 8 + 32 + 32 // and 2 if the suite is known
 
 func (m *packageMeta) append(b []byte) []byte {
 	last := byte(0)
@@ -68,16 +88,23 @@ func (m *packageMeta) append(b []byte) []byte {
 	}
 	b = binary.BigEndian.AppendUint64(append(b, last), uint64(m.notAfter))
 	b = append(b, m.fingerprint[:]...)
-	return append(b, m.initKey[:]...)
+	b = append(b, m.initKey[:]...)
+	if m.known {
+		b = binary.BigEndian.AppendUint16(b, m.suite)
+	}
+	return b
 }
 
 func decodePackageMeta(b []byte) (m packageMeta, err error) {
-	if len(b) != packageMetaSize || b[0] > 1 {
+	if len(b) != packageMetaSize && len(b) != packageMetaSize+2 || b[0] > 1 {
 		return m, fmt.Errorf("%w: KeyPackage record of %d bytes", store.ErrCorrupt, len(b))
 	}
 	m.last, m.notAfter = b[0] == 1, int64(binary.BigEndian.Uint64(b[1:]))
 	copy(m.fingerprint[:], b[9:])
 	copy(m.initKey[:], b[41:])
+	if m.known = len(b) > packageMetaSize; m.known {
+		m.suite = binary.BigEndian.Uint16(b[packageMetaSize:])
+	}
 	return m, nil
 }
 
@@ -107,7 +134,8 @@ type poolChange struct {
 	s    *Store
 	name name
 	pool
-	c changes
+	c     changes
+	added map[uint64]uint16 // suites of the last-resort packages of this change, which the tree does not have yet
 }
 
 // change calls f under the lock of a pool, and makes what it changed durable. With an error of f nothing is changed.
@@ -143,7 +171,7 @@ func (p *poolChange) remove(number uint64, m *packageMeta) {
 	p.c.delete(packageKey(kindPackage, &p.name, number))
 	p.c.delete(packageKey(kindData, &p.name, number))
 	if m.last {
-		p.last = 0
+		p.lasts = slices.DeleteFunc(p.lasts, func(n uint64) bool { return n == number })
 	} else {
 		p.singles -= min(p.singles, 1)
 	}
@@ -216,12 +244,11 @@ func (p *poolChange) put(packages []store.KeyPackage) (added int, err error) {
 
 func (p *poolChange) add(k *store.KeyPackage, fingerprint, initKey *name) error {
 	p.next++
-	m := packageMeta{last: k.LastResort, notAfter: k.NotAfter.Unix(), fingerprint: k.Fingerprint, initKey: k.InitKey}
+	m := packageMeta{last: k.LastResort, known: true, suite: k.Suite(), notAfter: k.NotAfter.Unix(), fingerprint: k.Fingerprint, initKey: k.InitKey}
 	if m.last {
-		if p.last != 0 { // the new one takes its place
-			p.remove(p.last, &m)
+		if err := p.addLast(&m); err != nil {
+			return err
 		}
-		p.last = p.next
 	} else {
 		p.singles++
 	}
@@ -233,112 +260,6 @@ func (p *poolChange) add(k *store.KeyPackage, fingerprint, initKey *name) error 
 	p.c.set(append(poolKey(kindInitKey, &p.name), initKey[:]...), nil)
 	p.c.set(lifetimeKey(m.notAfter, &p.name, p.next), append(fingerprint[:], initKey[:]...))
 	return nil
-}
-
-// TakeKeyPackage implements store.Store.
-func (s *Store) TakeKeyPackage(ctx context.Context, owner store.Identity) (taken store.KeyPackage, err error) {
-	if !s.use() {
-		return taken, store.ErrClosed
-	}
-	defer s.life.RUnlock()
-	now := s.opts.Clock().Unix()
-	found := false
-	err = s.changePool(ctx, s.names.hash('k', owner[:]), false, func(p *poolChange) error {
-		if err := s.fail.Err(); err != nil { // the last-resort package changes nothing
-			return err
-		}
-		number, m, err := p.take(now)
-		if err != nil || number == 0 {
-			return err
-		}
-		found = true
-		taken, err = p.read(number, &m)
-		return err
-	})
-	switch {
-	case err != nil:
-		return store.KeyPackage{}, err
-	case !found:
-		return store.KeyPackage{}, store.ErrNotFound
-	case !taken.LastResort:
-		s.counters.taken.Add(1)
-	}
-	return taken, ctx.Err()
-}
-
-// take removes the oldest single-use package that has not expired, and the expired ones before it, or finds the last-resort package. Number 0: there is
-// none.
-func (p *poolChange) take(now int64) (number uint64, m packageMeta, err error) {
-	err = p.singlesFrom(p.first, func(n uint64, found packageMeta) bool {
-		p.remove(n, &found)
-		p.first = n + 1
-		if found.notAfter > now {
-			number, m = n, found
-		}
-		return number == 0
-	})
-	if err != nil || number != 0 || p.last == 0 {
-		return number, m, err
-	}
-	m, ok, err := p.meta(p.last)
-	if err != nil || !ok || m.notAfter <= now {
-		return 0, m, err
-	}
-	return p.last, m, nil
-}
-
-// singlesFrom calls f for the single-use packages that are there from a number on, until it returns false.
-func (p *poolChange) singlesFrom(first uint64, f func(number uint64, m packageMeta) bool) error {
-	return p.s.tree.scan(packageKey(kindPackage, &p.name, first), above(poolKey(kindPackage, &p.name)), func(key, value []byte) (bool, error) {
-		if len(key) != 1+16+8 {
-			return false, fmt.Errorf("%w: KeyPackage key of %d bytes", store.ErrCorrupt, len(key))
-		}
-		value, err := p.s.tree.seal.open(key, value)
-		if err != nil {
-			return false, err
-		}
-		m, err := decodePackageMeta(value)
-		if err != nil || m.last {
-			return err == nil, err
-		}
-		return f(binary.BigEndian.Uint64(key[17:]), m), nil
-	})
-}
-
-func (p *poolChange) read(number uint64, m *packageMeta) (store.KeyPackage, error) {
-	data, err := p.s.tree.get(packageKey(kindData, &p.name, number))
-	if err == nil && data == nil {
-		err = fmt.Errorf("%w: KeyPackage %d has no bytes", store.ErrCorrupt, number)
-	}
-	return store.KeyPackage{Fingerprint: m.fingerprint, InitKey: m.initKey, NotAfter: time.Unix(m.notAfter, 0), LastResort: m.last, Data: data}, err
-}
-
-// CountKeyPackages implements store.Store.
-func (s *Store) CountKeyPackages(ctx context.Context, owner store.Identity) (status store.PoolStatus, err error) {
-	if !s.use() {
-		return status, store.ErrClosed
-	}
-	defer s.life.RUnlock()
-	now := s.opts.Clock().Unix()
-	err = s.changePool(ctx, s.names.hash('k', owner[:]), false, func(p *poolChange) error {
-		if p.last != 0 {
-			m, ok, err := p.meta(p.last)
-			if err != nil {
-				return err
-			}
-			status.LastResort = ok && m.notAfter > now
-		}
-		return p.singlesFrom(p.first, func(_ uint64, m packageMeta) bool {
-			if m.notAfter > now {
-				status.Available++
-			}
-			return true
-		})
-	})
-	if err != nil {
-		return store.PoolStatus{}, err
-	}
-	return status, ctx.Err()
 }
 
 // sweepKeyPackages removes expired packages, and what was remembered of those that are gone.

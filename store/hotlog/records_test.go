@@ -178,7 +178,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(append([]byte{recordTree}, tree...))
 	f.Add(append([]byte{recordMany, byte(1 + len(tree)), recordTree}, tree...))
 	f.Add((&cold{accepted: 1, expires: 5, payload: []byte("p")}).append(nil))
-	f.Add((&pool{next: 300, first: 7, singles: 2, last: 299}).append(nil))
+	f.Add((&pool{next: 300, first: 7, singles: 2, lasts: []uint64{299}}).append(nil))
 	f.Add((&packageMeta{last: true, notAfter: 1_750_000_000}).append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		check := func(what string, err error, again []byte) {

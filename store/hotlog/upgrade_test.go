@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,13 @@ func checkOld(t *testing.T, s *Store) {
 	checkOldGroup(t, s)
 	if p, err := s.CountKeyPackages(t.Context(), benchOwner(1)); err != nil || p.Available != 1 {
 		t.Errorf("KeyPackages: %+v, %v", p, err)
+	}
+	want := []store.SuiteStatus{{Suite: 0x0202, PoolStatus: store.PoolStatus{Available: 1}}, {Suite: 0x0909, PoolStatus: store.PoolStatus{LastResort: true}}}
+	if suites, err := s.CountSuites(t.Context(), benchOwner(1)); err != nil || !slices.Equal(suites, want) {
+		t.Errorf("KeyPackages by suite: %+v, %v", suites, err)
+	}
+	if p, err := s.TakeKeyPackages(t.Context(), benchOwner(1), []uint16{0x0909, 1}); err != nil || len(p) != 1 || p[0].Fingerprint != oldPackage(9).Fingerprint {
+		t.Errorf("KeyPackage of a suite: %+v, %v", p, err)
 	}
 	for _, n := range []byte{2, 9, 9} {
 		want := oldPackage(n)

@@ -21,6 +21,7 @@ type Basic interface {
 // Engine is a whole engine.
 type Engine interface {
 	Basic
+	store.SuitePools
 	store.Groups
 	store.Records
 	store.Blobs
@@ -91,6 +92,7 @@ func run(t *testing.T, suite []test, open Open[Engine]) {
 // basicOnly has what the basic tests call; they call nothing else.
 type basicOnly struct {
 	Basic
+	store.SuitePools
 	store.Groups
 	store.Records
 	store.Blobs

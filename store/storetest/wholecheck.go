@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -35,13 +36,29 @@ func (p *pair) packages(r *rapid.T) {
 	if rapid.Bool().Draw(r, "put") {
 		k := p.keyPackage(rapid.IntRange(0, 20).Draw(r, "package"), time.Duration(rapid.IntRange(1, 9).Draw(r, "life"))*time.Hour)
 		k.LastResort = rapid.IntRange(0, 4).Draw(r, "last resort") == 0
+		k.Data = append([]byte{0, 1, 0, byte(rapid.IntRange(1, 3).Draw(r, "suite"))}, k.Data...)
+		k.Fingerprint = sha256.Sum256(k.Data)
 		some := []store.KeyPackage{k}
 		same(r, "put package", 0, p.PutKeyPackages(ctx, owner(n), some), 0, p.reference.PutKeyPackages(ctx, owner(n), some))
+		return
+	}
+	if rapid.Bool().Draw(r, "claim") {
+		suites := rapid.SliceOfNDistinct(rapid.Uint16Range(1, 3), 1, 3, rapid.ID).Draw(r, "suites")
+		got, err := p.TakeKeyPackages(ctx, owner(n), suites)
+		want, wantErr := p.reference.TakeKeyPackages(ctx, owner(n), suites)
+		same(r, "claim", fingerprints(got), err, fingerprints(want), wantErr)
 		return
 	}
 	got, err := p.TakeKeyPackage(ctx, owner(n))
 	want, wantErr := p.reference.TakeKeyPackage(ctx, owner(n))
 	same(r, "take", got.Fingerprint, err, want.Fingerprint, wantErr)
+}
+
+func fingerprints(packages []store.KeyPackage) (list [][32]byte) {
+	for _, k := range packages {
+		list = append(list, k.Fingerprint)
+	}
+	return list
 }
 
 func (p *pair) blobOne(r *rapid.T) {
@@ -103,6 +120,9 @@ func (p *pair) check(r *rapid.T) {
 		got, err := p.CountKeyPackages(ctx, owner(n))
 		want, wantErr := p.reference.CountKeyPackages(ctx, owner(n))
 		same(r, "count", got, err, want, wantErr)
+		suites, err := p.CountSuites(ctx, owner(n))
+		wanted, wantErr := p.reference.CountSuites(ctx, owner(n))
+		same(r, "count of suites", suites, err, wanted, wantErr)
 	}
 	for _, id := range []string{"a", "b", "c"} {
 		got, err := p.Group(ctx, id)
