@@ -35,8 +35,15 @@ func newUpload(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := g.transfer(cmd.Context(), func(ctx context.Context, s *client.Session) error { return s.UploadBlob(ctx, u) }); err != nil {
-				return fmt.Errorf("%w (go on with: upload --resume %s FILE)", err, text)
+			err = g.transfer(cmd.Context(), func(ctx context.Context, s *client.Session) error {
+				err := s.UploadBlob(ctx, u)
+				if err != nil {
+					fmt.Fprintf(os.Stderr, "go on with: quicnprotochat upload --resume %s %s\n", text, args[0])
+				}
+				return err
+			})
+			if err != nil {
+				return err
 			}
 			return say("%s\n", text)
 		},
