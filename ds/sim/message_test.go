@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -48,10 +47,9 @@ func decode(b []byte) (group string, m message, err error) {
 	if len(b) < 5 || len(b) < 5+int(b[4]) {
 		return "", m, fmt.Errorf("a message of %d bytes", len(b))
 	}
-	group = string(b[5 : 5+int(b[4])])
-	at := bytes.IndexByte(b[5+int(b[4]):], '{')
-	if at < 0 {
-		return "", m, fmt.Errorf("a message without a text")
+	group, b = string(b[5:5+int(b[4])]), b[5+int(b[4]):]
+	if len(b) > 9 && b[0] != '{' { // behind the epoch and the content type; a Welcome has neither
+		b = b[9:]
 	}
-	return group, m, json.Unmarshal(b[5+int(b[4])+at:], &m)
+	return group, m, json.Unmarshal(b, &m)
 }
