@@ -2,6 +2,7 @@ package hotlog
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,7 +203,7 @@ func TestMaxTTL(t *testing.T) {
 func TestFormat(t *testing.T) {
 	o := small(t.TempDir())
 	mustClose(t, mustOpen(t, o))
-	for _, text := range []string{"quicnprotochat store 1\n", "quicnprotochat store 4 00\n", "something else", ""} {
+	for _, text := range []string{"quicnprotochat store 1\n", fmt.Sprintf("quicnprotochat store %d 00\n", formatVersion+1), "something else", ""} {
 		writeFile(t, o.Dir+"/"+formatFile, text)
 		if _, err := Open(o); !errors.Is(err, store.ErrVersion) {
 			t.Errorf("%q: %v", text, err)
