@@ -53,6 +53,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	warnOfMemory(cfg.dir, stderr)
 	results := make(map[string][]*result)
 	missing := make(map[string]bool)
 	var failures error

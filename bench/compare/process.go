@@ -124,3 +124,16 @@ func cpuSeconds(pid int) (float64, error) {
 	kernel, err2 := strconv.ParseUint(f[12], 10, 64)
 	return float64(user+kernel) / ticks, errors.Join(err1, err2)
 }
+
+const tmpfsMagic = 0x01021994 // linux/magic.h
+
+// warnOfMemory says so if what the servers sync goes nowhere.
+func warnOfMemory(dir string, w io.Writer) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) == nil && st.Type == tmpfsMagic {
+		fmt.Fprintf(w, "%s is in memory: a sync costs nothing there; name a directory on a disk with -dir\n", dir)
+	}
+}

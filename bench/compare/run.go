@@ -20,8 +20,10 @@ type result struct {
 	Delivered float64 `json:"delivered_per_s"`
 	Stored    float64 `json:"acknowledged_per_s"`
 	CPUMicros float64 `json:"broker_cpu_us_per_delivery"`
-	P50       float64 `json:"p50_ms"`
-	P99       float64 `json:"p99_ms"`
+	// ClientMicros is the same of all clients together: where it is large, they limit the rate, and not the broker.
+	ClientMicros float64 `json:"clients_cpu_us_per_delivery"`
+	P50          float64 `json:"p50_ms"`
+	P99          float64 `json:"p99_ms"`
 }
 
 // A run is one system under load, once.
@@ -62,11 +64,11 @@ func perform(ctx context.Context, s system, cfg *config) (res *result, err error
 	r.begin = time.Now()
 	r.from = int64(cfg.warmup)
 	r.to = r.from + int64(cfg.measure)
-	cpu, err := r.load(ctx, b.pid())
+	used, err := r.load(ctx, b.pid())
 	if err != nil {
 		return nil, err
 	}
-	return r.result(s, cpu)
+	return r.result(s, used)
 }
 
 // failed is what brokers call; what it is told after the run is no failure.
@@ -107,14 +109,14 @@ func (r *run) connect(ctx context.Context, b broker) error {
 	return nil
 }
 
-// load sends until the measured time is over, and waits for what is under way. It returns the CPU time of the process in the measured time.
-func (r *run) load(ctx context.Context, pid int) (cpu float64, err error) {
+// load sends until the measured time is over, and waits for what is under way. It returns the CPU time of the broker's process and of this one in the
+// measured time.
+func (r *run) load(ctx context.Context, pid int) (used [2]float64, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, t := range r.topics {
 		group.Go(func() error { return t.send(ctx) })
 	}
 	group.Go(func() error {
-		var at [2]float64
 		for i, when := range []int64{r.from, r.to} {
 			timer := time.NewTimer(time.Duration(when - r.now()))
 			defer timer.Stop()
@@ -123,18 +125,21 @@ func (r *run) load(ctx context.Context, pid int) (cpu float64, err error) {
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			var err error
-			if at[i], err = cpuSeconds(pid); err != nil {
-				return err
+			for j, who := range []int{pid, os.Getpid()} {
+				total, err := cpuSeconds(who)
+				if err != nil {
+					return err
+				}
+				used[j] += total * float64(2*i-1) // the second reading less the first
 			}
 		}
-		cpu = at[1] - at[0]
 		return nil
 	})
-	return cpu, group.Wait()
+	err = group.Wait()
+	return used, err
 }
 
-func (r *run) result(s system, cpu float64) (*result, error) {
+func (r *run) result(s system, used [2]float64) (*result, error) {
 	all := newHistogram()
 	var delivered uint64
 	for _, t := range r.topics {
@@ -152,7 +157,7 @@ func (r *run) result(s system, cpu float64) (*result, error) {
 	seconds := r.cfg.measure.Seconds()
 	return &result{
 		System: s.name(), Guarantee: s.guarantee(), Scenario: r.cfg.scenario, Delivered: float64(delivered) / seconds, Stored: float64(r.acked.Load()) / seconds,
-		CPUMicros: cpu * 1e6 / float64(delivered), P50: float64(all.ValueAtQuantile(50)) / 1000, P99: float64(all.ValueAtQuantile(99)) / 1000,
+		CPUMicros: used[0] * 1e6 / float64(delivered), ClientMicros: used[1] * 1e6 / float64(delivered), P50: float64(all.ValueAtQuantile(50)) / 1000, P99: float64(all.ValueAtQuantile(99)) / 1000,
 	}, nil
 }
 

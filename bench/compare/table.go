@@ -21,7 +21,7 @@ func median[T any](all []T, of func(T) float64) float64 {
 // printTable has a line for each system: the medians of its runs.
 func printTable(w io.Writer, cfg *config, results map[string][]*result) error {
 	topics, members := cfg.shape()
-	fmt.Fprintf(w, "%s: %d senders, %d recipients each, window %d, %d bytes, %v after %v; medians of %d runs, interleaved\n\n",
+	fmt.Fprintf(w, "%s: senders: %d, recipients of each: %d, window %d, %d bytes, %v after %v; medians of %d runs, interleaved\n\n",
 		cfg.scenario, topics, members, cfg.window, cfg.size, cfg.measure, cfg.warmup, cfg.count)
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	fmt.Fprint(t, "| system\t| guarantee at acknowledgement\t| delivered/s\t| broker CPU us/message\t| p50 ms\t| p99 ms\t|\n|---\t|---\t|---\t|---\t|---\t|---\t|\n")
