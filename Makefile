@@ -6,6 +6,8 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 20s
 STOREDIR ?=
 SEEDS    ?= 200
+COUNT    ?= 5
+MEMBERS  ?= 1000
 SHARED   ?= $(wildcard ../shared)
 
 CAPNPC_GO_VERSION   = v3.1.0-alpha.2
@@ -13,7 +15,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop conformance fuzz crash sim groups bench bench-mls bench-store lint generate install clean
+.PHONY: all build test demo vectors interop conformance fuzz crash sim groups bench bench-mls bench-store bench-compare lint generate install clean
 
 all: build
 
@@ -66,6 +68,12 @@ bench-mls:
 # The store engines beside each other and a bare log, on the disk of STOREDIR: some ten minutes.
 bench-store:
 	$(GO) run ./store/internal/bench -dir '$(STOREDIR)'
+
+# Ours beside Mosquitto (Debian's mosquitto must be installed) and NATS JetStream, medians of COUNT runs: some ten minutes (docs/compare.md).
+bench-compare: build
+	cd bench/compare && $(GO) build -trimpath -o $(abspath $(BIN))/compare .
+	$(BIN)/compare -daemon $(BIN)/quicnprotochatd -dir '$(STOREDIR)' -count $(COUNT) -scenario relay
+	$(BIN)/compare -daemon $(BIN)/quicnprotochatd -dir '$(STOREDIR)' -count $(COUNT) -scenario fanout -members $(MEMBERS)
 
 lint:
 	GO="$(GO)" STATICCHECK_VERSION=$(STATICCHECK_VERSION) scripts/lint.sh
