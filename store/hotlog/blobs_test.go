@@ -270,35 +270,37 @@ func TestNoBlob(t *testing.T) {
 // TestBlobCrash crashes the machine while blobs are written and given up: what was answered is there, and the quota is what the blobs hold.
 func TestBlobCrash(t *testing.T) {
 	for seed := range uint64(crashes(t)) {
-		r := rand.New(rand.NewPCG(seed, 11))
-		mem := vfs.NewCrashableMem()
-		o := blobOptions(mem)
-		s := mustOpen(t, o)
-		at, clone := r.IntN(24), (*vfs.MemFS)(nil)
-		sure := 0
-		for n := range 8 {
-			_, parts := testBlob(n, 3*store.ChunkSize)
-			if n%3 == 2 {
-				parts[1].Data = make([]byte, store.ChunkSize)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { // so that each store is let go
+			r := rand.New(rand.NewPCG(seed, 11))
+			mem := vfs.NewCrashableMem()
+			o := blobOptions(mem)
+			s := mustOpen(t, o)
+			at, clone := r.IntN(24), (*vfs.MemFS)(nil)
+			sure := 0
+			for n := range 8 {
+				_, parts := testBlob(n, 3*store.ChunkSize)
+				if n%3 == 2 {
+					parts[1].Data = make([]byte, store.ChunkSize)
+				}
+				for i := range parts {
+					_, err := s.PutChunk(t.Context(), parts[i])
+					if bad := n%3 == 2 && i == 2; bad != errors.Is(err, store.ErrHash) || !bad && err != nil {
+						t.Fatalf("blob %d, chunk %d: %v", n, i, err)
+					}
+					if clone == nil {
+						sure = 3*n + i + 1
+					}
+					if 3*n+i == at {
+						clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed%3) * 50, RNG: r})
+					}
+				}
 			}
-			for i := range parts {
-				_, err := s.PutChunk(t.Context(), parts[i])
-				if bad := n%3 == 2 && i == 2; bad != errors.Is(err, store.ErrHash) || !bad && err != nil {
-					t.Fatalf("blob %d, chunk %d: %v", n, i, err)
-				}
-				if clone == nil {
-					sure = 3*n + i + 1
-				}
-				if 3*n+i == at {
-					clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed%3) * 50, RNG: r})
-				}
-			}
-		}
-		mustClose(t, s)
-		o.FS = clone
-		s = mustOpen(t, o)
-		checkBlobs(t, s, sure)
-		mustClose(t, s)
+			mustClose(t, s)
+			o.FS = clone
+			s = mustOpen(t, o)
+			checkBlobs(t, s, sure)
+			mustClose(t, s)
+		})
 	}
 }
 

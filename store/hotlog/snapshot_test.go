@@ -131,40 +131,42 @@ func TestSnapshotKeeps(t *testing.T) {
 // TestSnapshotCrash crashes the machine while a copy is made: the store is unharmed, and the copy is there whole or not at all.
 func TestSnapshotCrash(t *testing.T) {
 	for seed := range uint64(crashes(t)) {
-		r := rand.New(rand.NewPCG(seed, 8))
-		mem := vfs.NewCrashableMem()
-		o := small("/store")
-		o.FS = mem
-		counted := &stopFS{FS: mem}
-		o.FS = counted
-		s := mustOpen(t, o)
-		q := store.QueueID{Owner: benchOwner(1)}
-		for n := uint64(1); n <= 3000; n++ {
-			put(t, s, testMessage(q, n))
-		}
-		counted.at.Store(int64(1 + r.IntN(40)))
-		var clone *vfs.MemFS
-		counted.crash = func() { clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed%3) * 50, RNG: r}) }
-		if err := s.Snapshot(t.Context(), "/copy"); err != nil {
-			t.Fatal(err)
-		}
-		mustClose(t, s)
-		if clone == nil {
-			clone = mem.CrashClone(vfs.CrashCloneCfg{})
-		}
-		o.FS = clone
-		for _, dir := range []string{"/store", "/copy"} {
-			if _, err := clone.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir == "/copy" {
-				continue
-			}
-			o.Dir = dir
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { // so that each store is let go
+			r := rand.New(rand.NewPCG(seed, 8))
+			mem := vfs.NewCrashableMem()
+			o := small("/store")
+			o.FS = mem
+			counted := &stopFS{FS: mem}
+			o.FS = counted
 			s := mustOpen(t, o)
-			page, err := s.Read(t.Context(), q, 0, 1, 1000)
-			if err != nil || page.Last != 3000 || s.Internals().Corrupt != 0 {
-				t.Errorf("seed %d, %s: %d messages, %v", seed, dir, page.Last, err)
+			q := store.QueueID{Owner: benchOwner(1)}
+			for n := uint64(1); n <= 3000; n++ {
+				put(t, s, testMessage(q, n))
+			}
+			counted.at.Store(int64(1 + r.IntN(40)))
+			var clone *vfs.MemFS
+			counted.crash = func() { clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed%3) * 50, RNG: r}) }
+			if err := s.Snapshot(t.Context(), "/copy"); err != nil {
+				t.Fatal(err)
 			}
 			mustClose(t, s)
-		}
+			if clone == nil {
+				clone = mem.CrashClone(vfs.CrashCloneCfg{})
+			}
+			o.FS = clone
+			for _, dir := range []string{"/store", "/copy"} {
+				if _, err := clone.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir == "/copy" {
+					continue
+				}
+				o.Dir = dir
+				s := mustOpen(t, o)
+				page, err := s.Read(t.Context(), q, 0, 1, 1000)
+				if err != nil || page.Last != 3000 || s.Internals().Corrupt != 0 {
+					t.Errorf("seed %d, %s: %d messages, %v", seed, dir, page.Last, err)
+				}
+				mustClose(t, s)
+			}
+		})
 	}
 }
 
