@@ -147,6 +147,11 @@ func (s *Service) reports(ctx context.Context, group string, last store.Change) 
 	if !slices.Contains(last.Added, last.Sender) {
 		said.roster--
 	}
+	// Whom the founder removes may say what it likes, and does not count: else the other one of two would undo its own removal, alone.
+	expelled := last.Sender == g.Founder
+	if expelled {
+		said.roster -= len(last.Removed)
+	}
 	prefix := reportPrefix(group)
 	var old []store.Record
 	err = s.eachRecord(ctx, prefix, func(r store.Record) {
@@ -156,6 +161,9 @@ func (s *Service) reports(ctx context.Context, group string, last store.Change) 
 		}
 		if binary.BigEndian.Uint64(r.Value) != last.Seq {
 			old = append(old, store.Record{Key: r.Key, Version: r.Version})
+			return
+		}
+		if expelled && slices.Contains(last.Removed, store.Identity(who)) {
 			return
 		}
 		said.by = append(said.by, store.Identity(who))

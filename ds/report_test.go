@@ -114,6 +114,22 @@ func TestReplaceByFounder(t *testing.T) {
 	k[8].want(err, quicrpc.ErrInvalidArgument)
 }
 
+// TestFounderRemoves: whom the founder removes cannot take that back alone.
+func TestFounderRemoves(t *testing.T) {
+	f := start(Limits{})
+	defer f.Close()
+	founder, other := f.caller(t, 1), f.caller(t, 2)
+	const g = testGroup
+	founder.want(founder.create(g, 0, nil), nil)
+	founder.mustCommit(change{group: g, id: 1, added: []byte{2}}, 1)
+	founder.mustCommit(change{group: g, epoch: 1, id: 2, removed: []byte{2}}, 2)
+	other.mustReport(g, 2, 0, 1)
+	_, err := other.commit(change{group: g, epoch: 1, id: 3, replaces: true})
+	other.want(err, quicrpc.ErrNotAuthorized)
+	founder.mustReport(g, 2, 1, 1)
+	founder.mustCommit(change{group: g, epoch: 1, id: 4, replaces: true}, 3)
+}
+
 // TestReplacedBounds: what is remembered of replaced commits is bounded.
 func TestReplacedBounds(t *testing.T) {
 	f := start(Limits{})

@@ -85,7 +85,7 @@ interface DeliveryService {
 
   reportCommit @16 (groupId :Data, seq :UInt64) -> (reports :UInt32, needed :UInt32);
   # Says that the commit at seq, which must be the one that led to the current epoch, cannot be processed. For who was a member before it, even if it removed the
-  # caller. Once the founder, or `needed` members (more than half of the roster before that commit, without its sender, who does not count), said so, a
+  # caller. Once the founder, or `needed` members (more than half of the roster before that commit, without its sender, and without those whom the founder removed by it), said so, a
   # member may replace it: see Commit.replaces. needed is 1 when the founder said so. Who reported what is recorded. Errors: notFound, invalidArgument (another seq, or the
   # group has no commit), notAuthorized (the caller came with that commit).
 
