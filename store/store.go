@@ -159,6 +159,9 @@ type Watcher interface {
 	// Take returns the queues with news since the last Take, in no order: messages became readable, or a cursor moved. all means
 	// that there were too many to remember: any queue may have news.
 	Take() (queues []QueueID, all bool)
+	// Call has f called after news, in place of what C receives: once, and not again before a Take. If there is news already, it is called at once. f must not block, nor
+	// use the store, but it may Take.
+	Call(f func())
 	// Close ends it. C is not closed.
 	Close()
 }

@@ -80,6 +80,7 @@ type pageReader struct {
 	page            store.Page
 	next            uint64
 	full            bool
+	buffer          []byte // for payloads
 }
 
 func (r *pageReader) read(after uint64) error {
@@ -186,6 +187,10 @@ func (r *pageReader) gap() error {
 }
 
 func (r *pageReader) readHot(entries []entry) error {
+	if n := min(len(entries), r.messages); n > 1 {
+		r.page.Messages = slices.Grow(r.page.Messages, n)
+		r.reserve(entries[:n])
+	}
 	for i := range entries {
 		e := &entries[i]
 		if e.size > 0 && e.expires <= r.now {
@@ -202,10 +207,32 @@ func (r *pageReader) readHot(entries []entry) error {
 		case err != nil:
 			return err
 		}
-		r.add(store.Delivery{Seq: r.next, ID: h.id, Payload: slices.Clone(payload), AcceptedAt: time.UnixMilli(h.accepted)})
+		r.add(store.Delivery{Seq: r.next, ID: h.id, Payload: r.clone(payload), AcceptedAt: time.UnixMilli(h.accepted)})
 		r.next++
 	}
 	return nil
+}
+
+// reserve takes the room for the payloads of small messages at once.
+func (r *pageReader) reserve(entries []entry) {
+	n := 0
+	for i := range entries {
+		if n += int(entries[i].size); n > r.bytes {
+			n = r.bytes
+			break
+		}
+	}
+	r.buffer = make([]byte, 0, n)
+}
+
+// clone copies a payload into what was reserved, or, without room, by itself.
+func (r *pageReader) clone(payload []byte) []byte {
+	n := len(r.buffer)
+	if cap(r.buffer)-n < len(payload) {
+		return slices.Clone(payload)
+	}
+	r.buffer = append(r.buffer, payload...)
+	return r.buffer[n:len(r.buffer):len(r.buffer)]
 }
 
 // message reads a message in the log; the payload may be the cache's.

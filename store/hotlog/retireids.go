@@ -1,7 +1,8 @@
 package hotlog
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"quicnprotochat/store/internal/idset"
@@ -17,7 +18,7 @@ func (r *retirer) moveIDs(g *segment) error {
 		}
 		all = o.found
 	}
-	slices.SortFunc(all, func(a, b idset.Entry) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(all, compareIDs)
 	bucket := bucketOf(r.s.opts.Clock().UnixMilli())
 	if err := r.s.ids.runs.Add(bucket, g.number, len(all), slices.Values(all)); err != nil {
 		return err
@@ -34,6 +35,14 @@ func (r *retirer) moveIDs(g *segment) error {
 	}
 	g.ids = nil
 	return nil
+}
+
+// compareIDs compares ids as two numbers, which is faster than byte by byte and the same order.
+func compareIDs(a, b idset.Entry) int {
+	if c := cmp.Compare(binary.BigEndian.Uint64(a.ID[:]), binary.BigEndian.Uint64(b.ID[:])); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(a.ID[8:]), binary.BigEndian.Uint64(b.ID[8:]))
 }
 
 // mergeIDs merges runs of ids, in a goroutine of its own, when there are more of them.
@@ -56,7 +65,7 @@ func (r *retirer) mergeIDs() {
 
 // idsOp reads what the decider knows of ids, or, with an epoch, has it forget them.
 type idsOp struct {
-	ids   []name
+	ids   []idset.Entry
 	found []idset.Entry
 	epoch uint64
 }
@@ -72,8 +81,8 @@ func (o *idsOp) decide(b *batch) {
 		return
 	}
 	for i := range o.ids {
-		if seq := w.ids[o.ids[i]]; seq != 0 {
-			o.found = append(o.found, idset.Entry{ID: o.ids[i], Seq: seq})
+		if seq := w.ids[o.ids[i].ID]; seq != 0 {
+			o.found = append(o.found, idset.Entry{ID: o.ids[i].ID, Seq: seq})
 		}
 	}
 }

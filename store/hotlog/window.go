@@ -1,6 +1,9 @@
 package hotlog
 
-import "quicnprotochat/store/internal/wal"
+import (
+	"quicnprotochat/store/internal/idset"
+	"quicnprotochat/store/internal/wal"
+)
 
 // window is what the decider knows of the log that was not retired yet: the message ids, and what each segment touched. The decider owns it.
 type window struct {
@@ -15,8 +18,8 @@ type window struct {
 // segment is what one segment of the log holds.
 type segment struct {
 	number  uint64
-	streams []*stream // of which a record is in it; each once
-	ids     [][]name  // of the messages in it
+	streams []*stream       // of which a record is in it; each once
+	ids     [][]idset.Entry // of the messages in it
 }
 
 const idBlock = 1024
@@ -58,10 +61,10 @@ func (w *window) add(id name, seq uint64, pos wal.Pos) {
 	g := w.at(pos.Segment)
 	n := len(g.ids)
 	if n == 0 || len(g.ids[n-1]) == idBlock {
-		g.ids = append(g.ids, make([]name, 0, idBlock))
+		g.ids = append(g.ids, make([]idset.Entry, 0, idBlock))
 		n++
 	}
-	g.ids[n-1] = append(g.ids[n-1], id)
+	g.ids[n-1] = append(g.ids[n-1], idset.Entry{ID: id, Seq: seq})
 	w.hot++
 }
 
@@ -75,10 +78,12 @@ func (w *window) take(number uint64) *segment {
 	return g
 }
 
-// forgetIDs is told that the tree holds the ids. Those that were stored anew meanwhile stay.
-func (w *window) forgetIDs(ids []name) {
+// forgetIDs is told that the tree holds the ids. Those that were stored anew meanwhile stay: they are in a later segment.
+func (w *window) forgetIDs(ids []idset.Entry) {
 	for i := range ids {
-		delete(w.ids, ids[i])
+		if w.ids[ids[i].ID] == ids[i].Seq {
+			delete(w.ids, ids[i].ID)
+		}
 	}
 	w.hot -= len(ids)
 }

@@ -95,6 +95,36 @@ func testHintsOverflow(t *testing.T, e *engine) {
 	}
 }
 
+// testHintsCall: with a function to call, news calls it once until it is taken, and also what came before there was one.
+func testHintsCall(t *testing.T, e *engine) {
+	e.start(store.Quota{})
+	w, err := e.Watch(owner(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	calls := make(chan struct{}, 10)
+	want := func(what string, groups int) {
+		t.Helper()
+		<-calls
+		if queues, all := w.Take(); len(queues) != groups || all {
+			t.Fatalf("%s: %v, %v", what, queues, all)
+		}
+		if len(calls) > 0 {
+			t.Fatalf("%s: called twice", what)
+		}
+	}
+	e.put(inbox(1), 1)
+	w.Call(func() { calls <- struct{}{} })
+	want("before there was a function", 1)
+	e.put(inbox(1), 2)
+	e.put(store.QueueID{Owner: owner(1), Group: "g"}, 1)
+	e.put(inbox(2), 1)
+	want("two queues", 2)
+	e.put(inbox(1), 3)
+	want("after that", 1)
+}
+
 func testClose(t *testing.T, e *engine) {
 	e.start(store.Quota{})
 	e.put(inbox(1), 1)

@@ -34,6 +34,7 @@ var basicTests = []test{
 	{"groups are apart", testGroupsApart},
 	{"hints", testHints},
 	{"hints of many groups", testHintsOverflow},
+	{"hints call", testHintsCall},
 	{"key packages", testKeyPackages},
 	{"key packages once", testTakeOnce},
 	{"key packages once, restarted", testTakeOnceRestarted},

@@ -30,6 +30,8 @@ type watcher struct {
 	mu     sync.Mutex
 	queues map[store.QueueID]struct{}
 	all    bool
+	call   func() // in place of c; may be nil
+	called bool   // since the last Take
 }
 
 func (h *Hub) shard(owner *store.Identity) *shard {
@@ -88,11 +90,40 @@ func (w *watcher) add(q store.QueueID) {
 		}
 		w.queues[q] = struct{}{}
 	}
+	call := w.news()
 	w.mu.Unlock()
+	call()
+}
+
+// news returns what tells the watcher's owner that there is something. The lock is held.
+func (w *watcher) news() func() {
+	switch {
+	case w.call == nil:
+		return w.signal
+	case w.called:
+		return func() {}
+	default:
+		w.called = true
+		return w.call
+	}
+}
+
+func (w *watcher) signal() {
 	select {
 	case w.c <- struct{}{}:
 	default:
 	}
+}
+
+func (w *watcher) Call(f func()) {
+	w.mu.Lock()
+	w.call, w.called = f, false
+	call := func() {}
+	if w.all || len(w.queues) > 0 {
+		call = w.news()
+	}
+	w.mu.Unlock()
+	call()
 }
 
 func (w *watcher) C() <-chan struct{} { return w.c }
@@ -106,7 +137,7 @@ func (w *watcher) Take() ([]store.QueueID, bool) {
 	}
 	all := w.all
 	clear(w.queues)
-	w.all = false
+	w.all, w.called = false, false
 	return queues, all
 }
 
