@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ type ClientConfig struct {
 	Limits Limits       // zero fields as in DefaultClientLimits
 	Logger *slog.Logger // nil: none
 
+	// Local is the address to connect from, which counts for a server's limits; its zero value leaves it to the system.
+	Local netip.Addr
+
 	// Early lets Dial return before the handshake is complete when the session is resumed: what is sent then travels in 0-RTT (RFC 9001
 	// section 4.6), which a third party can replay. The server runs only calls without effect before the handshake is complete.
 	Early bool
@@ -30,6 +34,7 @@ type Conn struct {
 	limits Limits
 	log    *slog.Logger
 	socket *endpoint
+	signs  *signs
 
 	pushes chan *PushStream
 	tasks  sync.WaitGroup // the accept loop and the header readers
@@ -45,7 +50,7 @@ type Conn struct {
 func newConn(q *quic.Conn, cfg ClientConfig, e *endpoint) *Conn {
 	c := &Conn{
 		q: q, limits: cfg.Limits, log: cfg.Logger, socket: e,
-		pushes: make(chan *PushStream), rpcs: make(map[*RPC]struct{}), early: cfg.Early,
+		pushes: make(chan *PushStream), rpcs: make(map[*RPC]struct{}), early: cfg.Early, signs: newSigns(q, cfg.Limits.KeepAlive),
 	}
 	c.tasks.Go(c.acceptLoop)
 	return c
@@ -186,6 +191,7 @@ func (c *Conn) Close() error {
 		rpcs = append(rpcs, r)
 	}
 	c.mu.Unlock()
+	c.signs.stop()
 	_ = c.q.CloseWithError(quic.ApplicationErrorCode(ConnErrNone), "")
 	for _, r := range rpcs {
 		_ = r.Close()
@@ -207,6 +213,8 @@ type ConnState struct {
 	SegmentationOffload   bool // UDP GSO
 	RTT, MinRTT           time.Duration
 	LocalAddr, RemoteAddr net.Addr
+
+	BytesSent, BytesReceived uint64 // of QUIC packets, headers of UDP and below not counted
 }
 
 // State returns what was negotiated, and the present round trip time.
@@ -216,6 +224,7 @@ func (c *Conn) State() ConnState {
 		TLS: s.TLS, QUICVersion: s.Version.String(), TLSVersion: tls.VersionName(s.TLS.Version), CipherSuite: tls.CipherSuiteName(s.TLS.CipherSuite),
 		Group: s.TLS.CurveID.String(), ALPN: s.TLS.NegotiatedProtocol, Resumed: s.TLS.DidResume, Used0RTT: s.Used0RTT,
 		SegmentationOffload: s.GSO, RTT: stats.SmoothedRTT, MinRTT: stats.MinRTT, LocalAddr: c.q.LocalAddr(), RemoteAddr: c.q.RemoteAddr(),
+		BytesSent: stats.BytesSent, BytesReceived: stats.BytesReceived,
 	}
 }
 

@@ -65,7 +65,11 @@ func dialOne(ctx context.Context, to netip.AddrPort, cfg ClientConfig) (*Conn, e
 	if to.Addr().Is4() {
 		network = "udp4"
 	}
-	pc, err := net.ListenUDP(network, nil)
+	var local *net.UDPAddr
+	if cfg.Local.IsValid() {
+		local = net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Local, 0))
+	}
+	pc, err := net.ListenUDP(network, local)
 	if err != nil {
 		return nil, err
 	}

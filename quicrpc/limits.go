@@ -47,7 +47,7 @@ type Limits struct {
 	ConnWindow, MaxConnWindow     uint64
 }
 
-// DefaultLimits returns a server's defaults.
+// DefaultLimits returns a server's defaults. The shorter of the two sides' idle timeouts counts: the client, who knows the way between, chooses.
 func DefaultLimits() Limits {
 	return Limits{
 		MaxConnections: 20_000, MaxConnectionsPerSource: 4_096, RetryHandshakes: 256, RetryPerSource: 512,
@@ -55,7 +55,7 @@ func DefaultLimits() Limits {
 		MaxMessage: 1<<20 + 64<<10, MaxAck: 4 << 10, MaxCalls: 1_024, MaxUnfinished: 32 * 1_024,
 		RequestMemory: 8 << 20, ReplyMemory: 64 << 20, TotalMemory: 1 << 30,
 		HandshakeTimeout: 5 * time.Second, HeaderTimeout: 5 * time.Second, StallTimeout: 10 * time.Second,
-		CallTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, KeepAlive: -1,
+		CallTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute, KeepAlive: -1,
 		StreamWindow: 256 << 10, MaxStreamWindow: 2 << 20, ConnWindow: 512 << 10, MaxConnWindow: 4 << 20,
 	}
 }
@@ -65,7 +65,7 @@ func DefaultLimits() Limits {
 func DefaultClientLimits() Limits {
 	l := DefaultLimits()
 	l.MaxStreams = 256
-	l.KeepAlive = 20 * time.Second
+	l.IdleTimeout, l.KeepAlive = 60*time.Second, 20*time.Second
 	l.StreamWindow, l.MaxStreamWindow = 512<<10, 6<<20
 	l.ConnWindow, l.MaxConnWindow = 1<<20, 15<<20
 	return l
@@ -134,7 +134,8 @@ func (l Limits) quicConfig() *quic.Config {
 		Versions:                       []quic.Version{quic.Version1},
 		HandshakeIdleTimeout:           l.HandshakeTimeout,
 		MaxIdleTimeout:                 l.IdleTimeout,
-		KeepAlivePeriod:                max(0, l.KeepAlive),
+		KeepAlivePeriod:                max(0, l.KeepAlive+l.KeepAlive/4), // only where there are no signs of life
+		EnableDatagrams:                true,
 		InitialStreamReceiveWindow:     l.StreamWindow,
 		MaxStreamReceiveWindow:         max(l.StreamWindow, l.MaxStreamWindow),
 		InitialConnectionReceiveWindow: l.ConnWindow,

@@ -59,8 +59,20 @@ func (p *PushStream) SetUrgency(urgency int) {
 // Limits.StallTimeout is cut (StreamErrSlowReader). Errors: ErrMessageSize (nothing was sent, the stream goes on), else the stream is
 // over: a *StreamError, a *ConnError or ErrClosed.
 func (p *PushStream) WriteMessage(m *capnp.Message) error {
+	return p.write(func() (int, error) { return writeMessage(p.s.write, m, p.limit) })
+}
+
+// WriteEncoded is WriteMessage for what (*capnp.Message).Marshal returned. Several streams may send the same bytes at once.
+func (p *PushStream) WriteEncoded(b []byte) error {
+	if len(b) > p.limit {
+		return fmt.Errorf("%w: %d bytes, limit %d", ErrMessageSize, len(b), p.limit)
+	}
+	return p.write(func() (int, error) { return len(b), p.s.write(b) })
+}
+
+func (p *PushStream) write(send func() (int, error)) error {
 	p.s.wmu.Lock()
-	n, err := writeMessage(p.s.write, m, p.limit)
+	n, err := send()
 	broken := p.s.broken
 	p.s.wmu.Unlock()
 	if err != nil {

@@ -151,11 +151,25 @@ func TestPushLimits(t *testing.T) {
 	if err := up.WriteMessage(frame(t, 1, 8<<10)); !errors.Is(err, ErrMessageSize) {
 		t.Fatalf("a frame above the limit: %v", err)
 	}
-	if err := up.WriteMessage(frame(t, 1, 4<<10)); err != nil {
+	if err := up.WriteEncoded(make([]byte, 8<<10+8)); !errors.Is(err, ErrMessageSize) {
+		t.Fatalf("encoded bytes above the limit: %v", err)
+	}
+	fits := frame(t, 1, 4<<10)
+	encoded, err := fits.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(up.WriteMessage(fits), up.WriteEncoded(encoded)); err != nil {
 		t.Fatalf("the stream does not go on after it: %v", err)
 	}
-	if _, err := down.ReadMessage(); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		m, err := down.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := m.Marshal(); err != nil || !bytes.Equal(b, encoded) {
+			t.Fatalf("%d bytes came, want %d: %v", len(b), len(encoded), err)
+		}
 	}
 	if err := down.WriteMessage(frame(t, 1, 8<<10)); err != nil {
 		t.Fatal(err)

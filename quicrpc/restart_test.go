@@ -142,8 +142,9 @@ func TestEarlyDataRejected(t *testing.T) {
 	eventually(t, "the server knows", func() bool { return second.Stats().Connections == 0 })
 }
 
-// TestStatelessReset: a server that was killed and started again tells old clients at once, without knowing them.
-func TestStatelessReset(t *testing.T) {
+// crash makes a server, has connect make connections to it, and puts one in its place that knows its keys and not its connections, as after kill -9. It returns the new one.
+func crash(t *testing.T, connect func(*Server)) *Server {
+	t.Helper()
 	keys, err := LoadKeys(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -159,21 +160,11 @@ func TestStatelessReset(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- first.Serve(context.Background()) }()
-	c := dial(t, first, ClientConfig{})
-	r, _ := bootstrap(t, c)
-	if _, err := callEcho(testContext(t), r, nil); err != nil {
-		t.Fatal(err)
-	}
-	pc.Close() // as kill -9 would: no packet says goodbye
+	connect(first)
+	pc.Close() // no packet says goodbye
 	if err := <-served; err == nil {
 		t.Fatal("Serve returned nil although its socket is gone")
 	}
-	select {
-	case <-c.Context().Done():
-		t.Fatalf("the client was told something: %v", c.Err())
-	default:
-	}
-
 	again, err := net.ListenUDP("udp4", pc.LocalAddr().(*net.UDPAddr))
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +174,25 @@ func TestStatelessReset(t *testing.T) {
 		t.Fatal(err)
 	}
 	runServer(t, second)
+	return second
+}
+
+// TestStatelessReset: a server that was killed and started again tells old clients at once, without knowing them.
+func TestStatelessReset(t *testing.T) {
+	var c *Conn
+	var r *RPC
+	crash(t, func(s *Server) {
+		c = dial(t, s, ClientConfig{})
+		r, _ = bootstrap(t, c)
+		if _, err := callEcho(testContext(t), r, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	select {
+	case <-c.Context().Done():
+		t.Fatalf("the client was told something: %v", c.Err())
+	default:
+	}
 	start := time.Now()
 	if _, err := callEcho(testContext(t), r, nil); !errors.Is(err, ErrPeerRestarted) {
 		t.Fatalf("a call on the old connection: %v", err)

@@ -132,10 +132,11 @@ func (s *Server) Addr() net.Addr { return s.socket.pc.LocalAddr() }
 // Serve accepts connections until Shutdown begins (then it returns nil), until ctx ends (then it closes every connection at once, whatever is under way, waits
 // for their goroutines and returns ctx's error), or until the socket fails (then it does the same).
 func (s *Server) Serve(ctx context.Context) error {
-	rotate := time.NewTicker(time.Hour)
+	rotate, drop := time.NewTicker(time.Hour), time.NewTicker(dropEvery)
 	defer rotate.Stop()
+	defer drop.Stop()
 	stop := make(chan struct{})
-	s.conns.run(func() { s.rotateKeys(rotate.C, stop) })
+	s.conns.run(func() { s.housekeeping(rotate.C, drop.C, stop) })
 	err := s.acceptLoop(ctx)
 	close(stop)
 	if err != nil {
@@ -164,12 +165,15 @@ func (s *Server) acceptLoop(ctx context.Context) error {
 	}
 }
 
-func (s *Server) rotateKeys(tick <-chan time.Time, stop <-chan struct{}) {
+// housekeeping does what is due from time to time.
+func (s *Server) housekeeping(rotate, drop <-chan time.Time, stop <-chan struct{}) {
 	for {
 		select {
 		case <-stop:
 			return
-		case now := <-tick:
+		case <-drop:
+			s.dropSigns()
+		case now := <-rotate:
 			switch changed, err := s.cfg.Keys.rotate(now); {
 			case err != nil:
 				s.cfg.Logger.Error("session ticket keys not rotated", "err", err)
