@@ -16,10 +16,14 @@ type acks struct {
 
 	mu      sync.Mutex
 	cursors map[queueKey]uint64 // not yet in the store
-	armed   bool
+	count   uint64              // messages that these acknowledge, about
+	armed   *time.Timer         // nil: nothing has gathered
 	closed  bool
 	flushes sync.WaitGroup
 }
+
+// maxAcked is how many messages may be acknowledged without the store's knowing, about: they count for the queue's quota.
+const maxAcked = 1024
 
 // flushTimeout bounds how long the store may take.
 const flushTimeout = 10 * time.Second
@@ -28,18 +32,22 @@ func (a *acks) init(s *Service, owner store.Identity) {
 	a.s, a.owner, a.cursors = s, owner, make(map[queueKey]uint64)
 }
 
-// add notes that everything in a queue up to seq is acknowledged.
-func (a *acks) add(q queueKey, seq uint64) {
+// add notes that everything in a queue up to seq is acknowledged, n messages more than before.
+func (a *acks) add(q queueKey, seq, n uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.cursors[q] = max(a.cursors[q], seq)
-	if !a.armed && !a.closed {
-		a.armed = true
+	a.count += n
+	switch {
+	case a.closed:
+	case a.armed == nil:
 		a.flushes.Add(1)
-		time.AfterFunc(a.s.limits.AckDelay, func() {
+		a.armed = time.AfterFunc(a.s.limits.AckDelay, func() {
 			defer a.flushes.Done()
 			a.flush()
 		})
+	case a.count >= maxAcked && a.count-n < maxAcked && a.armed.Stop():
+		a.armed.Reset(0)
 	}
 }
 
@@ -57,7 +65,7 @@ func (a *acks) flush() {
 	for q, seq := range a.cursors {
 		batch = append(batch, store.Cursor{Queue: q.id(a.owner), Seq: seq})
 	}
-	a.armed = false
+	a.armed, a.count = nil, 0
 	a.mu.Unlock()
 	if len(batch) == 0 {
 		return

@@ -96,6 +96,7 @@ func (s *Service) submissions(list schemas.Submission_List) (messages []store.Me
 		return nil, nil, invalid("%d submissions, want 1 to %d", n, s.limits.MaxBatch)
 	}
 	stored := 0
+	messages, recipients = make([]store.Message, 0, list.Len()), make([]int, 0, list.Len())
 	for i := range list.Len() {
 		before := len(messages)
 		if messages, err = s.submission(messages, list.At(i)); err != nil {

@@ -117,7 +117,12 @@ func (s *stream) WriteMessage(m *capnp.Message) error {
 	if err != nil {
 		return err
 	}
-	if m, err = capnp.Unmarshal(b); err != nil {
+	return s.WriteEncoded(b)
+}
+
+func (s *stream) WriteEncoded(b []byte) error {
+	m, err := capnp.Unmarshal(b)
+	if err != nil {
 		return err
 	}
 	t := time.NewTimer(stall)

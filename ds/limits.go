@@ -54,7 +54,7 @@ func DefaultLimits() Limits {
 		MaxPayload: store.MaxPayload, MaxBatch: 1024, MaxRecipients: 1024, MaxStoredBytes: 64 << 20, Slot: 5 * time.Second,
 		MaxBlob: store.MaxBlob, SenderMessages: 25_000, SenderBytes: 64 << 20,
 		WindowMessages: 1024, MaxWindowMessages: 4096, WindowBytes: 4 << 20, MaxWindowBytes: 16 << 20,
-		MaxStreams: 64, Idle: 30 * time.Second, Turn: 2 * time.Second, AckDelay: 5 * time.Millisecond,
+		MaxStreams: 64, Idle: 30 * time.Second, Turn: 2 * time.Second, AckDelay: 25 * time.Millisecond,
 		RetryMin: time.Second, RetryMax: time.Minute,
 	}
 }

@@ -66,7 +66,7 @@ func (c *server) startListening(ctx context.Context, cursors []store.Cursor, w w
 		l.discard()
 		return s.failure(err)
 	}
-	go l.run()
+	l.begin()
 	return nil
 }
 

@@ -11,8 +11,8 @@ import (
 // window is how much a stream may have under way that is not acknowledged.
 type window struct{ messages, bytes uint32 }
 
-// listener pushes one owner's queues to one connection. Its goroutine hears the store's hints and decides which queues have a turn; a
-// queue that has one has a goroutine of its own (turn), and a second one that reads its acknowledgements.
+// listener pushes one owner's queues to one connection. While there is nothing to push it has no goroutine: the store's hints decide which queues have a turn; a queue that
+// has one has a goroutine of its own (turn), and a second one that reads its acknowledgements.
 type listener struct {
 	s       *Service
 	session Session
@@ -24,7 +24,7 @@ type listener struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{} // run has ended, or will never begin
+	done   chan struct{} // it has ended, or will never begin
 	turns  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -70,7 +70,7 @@ const (
 	paused
 )
 
-// newListener subscribes to the owner's hints; run or discard must follow.
+// newListener subscribes to the owner's hints; begin or discard must follow.
 func newListener(s *Service, session Session, owner store.Identity, open Opener, w window) (*listener, error) {
 	watcher, err := s.store.Watch(owner)
 	if err != nil {
@@ -107,26 +107,31 @@ func (l *listener) finish() {
 	close(l.done)
 }
 
-// run is the listener's goroutine.
-func (l *listener) run() {
-	defer l.finish()
-	again := l.wakeAll()
-	for l.ctx.Err() == nil {
-		select {
-		case <-l.ctx.Done():
-		case <-again:
-			again = l.wakeAll()
-		case <-l.watcher.C():
-			queues, all := l.watcher.Take()
-			if all {
-				again = l.wakeAll()
-			}
-			for _, q := range queues {
-				l.wake(keyOf(q))
-			}
-		}
+// begin pushes what there is, and then what the store has news of, until the listener's context ends.
+func (l *listener) begin() {
+	context.AfterFunc(l.ctx, l.end)
+	l.watcher.Call(l.hear)
+	l.do(l.wakeAll)
+}
+
+// do runs f beside the turns, unless the listener has ended.
+func (l *listener) do(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.turns.Go(f)
 	}
-	l.end()
+}
+
+// hear takes the store's hints, in the goroutine of who caused them.
+func (l *listener) hear() {
+	queues, all := l.watcher.Take()
+	if all {
+		l.do(l.wakeAll)
+	}
+	for _, q := range queues {
+		l.wake(keyOf(q))
+	}
 }
 
 // end stops all turns, waits for them, and hands in what was acknowledged.
@@ -143,18 +148,20 @@ func (l *listener) end() {
 	l.mu.Unlock()
 	l.turns.Wait()
 	l.acks.close()
+	l.finish()
 }
 
-// wakeAll wakes every queue of the owner that holds something. If the store fails it returns when to try again.
-func (l *listener) wakeAll() <-chan time.Time {
+// wakeAll wakes every queue of the owner that holds something. If the store fails it tries again later.
+func (l *listener) wakeAll() {
 	from := store.QueueID{Owner: l.owner}
 	for more := true; more; {
 		queues, m, err := l.s.store.Queues(l.ctx, from, maxQueues)
 		if err != nil {
 			if l.ctx.Err() == nil {
 				l.s.log.Error("ds: listing queues", "err", err)
+				time.AfterFunc(l.limits().RetryMax, func() { l.do(l.wakeAll) })
 			}
-			return time.After(l.limits().RetryMax)
+			return
 		}
 		for _, q := range queues {
 			k := queueKey{q.Group, q.Shared}
@@ -163,7 +170,6 @@ func (l *listener) wakeAll() <-chan time.Time {
 		}
 		more = m
 	}
-	return nil
 }
 
 // wake says that a queue may have something to push.

@@ -36,8 +36,9 @@ type push struct {
 	q      *queue
 	id     store.QueueID
 	stream PushStream
-	next   uint64 // everything below was sent, or needs no sending
-	large  bool   // the last frame was
+	next   uint64           // everything below was sent, or needs no sending
+	large  bool             // the last frame was
+	first  []store.Delivery // read before there was a stream, and not sent yet
 
 	mu       sync.Mutex
 	sent     uint64 // highest seq that went out on this stream
@@ -47,11 +48,18 @@ type push struct {
 	ended    error         // why the reader has ended
 }
 
+// firstBytes bounds what is read of a queue before there is a stream for it: most queues hold less, and who never takes a stream makes us hold no more.
+const firstBytes = 16 << 10
+
 // serve pushes q, if there is something, over a stream that it opens for it.
 func (l *listener) serve(q *queue) ending {
 	id := q.key.id(l.owner)
 	start := l.acks.last(q.key)
-	page, err := l.s.store.Read(l.ctx, id, start, 1, 1)
+	messages, bytes := 1, 1
+	if !id.Shared { // whose frames are made for all members at once
+		messages, bytes = min(int(l.window.messages), maxPage), min(int(l.window.bytes), firstBytes)
+	}
+	page, err := l.s.store.Read(l.ctx, id, start, messages, bytes)
 	if err != nil {
 		return l.broken(q, "read", err)
 	}
@@ -64,6 +72,9 @@ func (l *listener) serve(q *queue) ending {
 	}
 	start = max(start, page.Acknowledged)
 	p := &push{l: l, q: q, id: id, stream: stream, next: start + 1, acked: start, sent: start}
+	if !id.Shared {
+		p.first = page.Messages
+	}
 	l.s.counts.streams.Add(1)
 	l.s.counts.opened.Add(1)
 	defer l.s.counts.streams.Add(^uint64(0))
@@ -137,15 +148,15 @@ func (p *push) acknowledged(m *capnp.Message) error {
 		if upTo > p.sent {
 			err = fmt.Errorf("%w: %d above %d", errAck, upTo, p.sent)
 		}
-		news := upTo > p.acked
+		news := max(upTo, p.acked) - p.acked
 		if err == nil {
 			p.forget(upTo)
 		}
 		p.mu.Unlock()
 		if err == nil {
 			p.l.s.counts.acks.Add(1)
-			if news {
-				p.l.acks.add(p.q.key, upTo)
+			if news > 0 {
+				p.l.acks.add(p.q.key, upTo, news)
 				p.l.progress(p.q)
 			}
 			return nil

@@ -92,7 +92,7 @@ func (s *Service) post(from store.Identity) func(context.Context, []store.Post) 
 }
 
 func limited[T any](ctx context.Context, s *Service, all []T, put func(context.Context, []T) ([]store.Result, error), of func(*T) (sending, int)) ([]store.Result, error) {
-	refused := make(map[int]bool)
+	var refused map[int]bool // nil: none, as most often
 	for i := range all {
 		k, size := of(&all[i])
 		if k.queue.Owner == k.sender {
@@ -103,6 +103,9 @@ func limited[T any](ctx context.Context, s *Service, all []T, put func(context.C
 			return nil, err
 		}
 		if !ok {
+			if refused == nil {
+				refused = make(map[int]bool)
+			}
 			refused[i] = true
 		}
 	}
@@ -123,15 +126,18 @@ func limited[T any](ctx context.Context, s *Service, all []T, put func(context.C
 	if err != nil {
 		return nil, err // some may be stored: they stay counted
 	}
-	out := make([]store.Result, len(all))
+	out := results
+	if len(refused) > 0 {
+		out = make([]store.Result, len(all))
+	}
 	for i := range all {
 		if refused[i] {
 			out[i].Status = store.QuotaExceeded
 			continue
 		}
 		out[i], results = results[0], results[1:]
-		if k, size := of(&all[i]); out[i].Status != store.Stored {
-			s.senders.give(k, size)
+		if out[i].Status != store.Stored {
+			s.senders.give(of(&all[i]))
 		}
 	}
 	return out, nil

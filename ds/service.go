@@ -28,6 +28,7 @@ type Session interface {
 // PushStream is one PUSH stream to a caller; *quicrpc.PushStream is one.
 type PushStream interface {
 	WriteMessage(*capnp.Message) error
+	WriteEncoded([]byte) error
 	ReadMessage() (*capnp.Message, error)
 	SetUrgency(int)
 	Cancel(quicrpc.StreamErrorCode)
@@ -60,6 +61,7 @@ type Service struct {
 
 	slots    *slots
 	senders  *senders
+	frames   *frames
 	bulk     *bulk
 	receipts *receipt.Signer
 	inviting sync.Mutex // held while invitations are counted and made
@@ -89,7 +91,7 @@ func New(cfg Config) *Service {
 	}
 	limits := cfg.Limits.withDefaults()
 	return &Service{store: cfg.Store, log: cfg.Logger, limits: limits, listeners: make(map[Session]*listener), slots: newSlots(limits.Slot),
-		senders: newSenders(limits.SenderMessages, limits.SenderBytes), bulk: newBulk(), receipts: cfg.Receipts}
+		senders: newSenders(limits.SenderMessages, limits.SenderBytes), frames: newFrames(framesRoom), bulk: newBulk(), receipts: cfg.Receipts}
 }
 
 // Client returns the service as the peer of session sees it: a new reference to schemas.DeliveryService, which the caller releases.

@@ -44,6 +44,10 @@ func (p *push) room() (messages, bytes int) {
 
 // sendSome sends one frame, if there is something and the window lets it. empty says that the queue holds nothing beyond what was sent.
 func (p *push) sendSome() (sent, empty bool, err error) {
+	if first := p.first; len(first) > 0 {
+		p.first = nil
+		return true, false, p.deliver(first, payloads(first))
+	}
 	st, ctx := p.l.s.store, p.l.ctx
 	messages, bytes := p.room()
 	if messages == 0 {
@@ -57,6 +61,11 @@ func (p *push) sendSome() (sent, empty bool, err error) {
 			return false, false, nil
 		}
 	}
+	if p.id.Shared {
+		if sent, err := p.sendKept(messages, bytes); sent || err != nil {
+			return sent, false, err
+		}
+	}
 	page, err := st.Read(ctx, p.id, p.next-1, min(messages, maxPage), min(bytes, maxFrameBytes))
 	if err != nil {
 		return false, false, err
@@ -65,10 +74,7 @@ func (p *push) sendSome() (sent, empty bool, err error) {
 	if len(page.Messages) == 0 {
 		return false, true, nil
 	}
-	size := 0
-	for i := range page.Messages {
-		size += len(page.Messages[i].Payload)
-	}
+	size := payloads(page.Messages)
 	if size > bytes && p.unacknowledged() > 0 {
 		return false, false, nil // one that is larger than the rest of the window goes alone
 	}
@@ -83,16 +89,58 @@ func (p *push) skip(cursor uint64) {
 	p.next = max(p.next, cursor+1)
 }
 
+// payloads is how many bytes of payload messages have.
+func payloads(messages []store.Delivery) (n int) {
+	for i := range messages {
+		n += len(messages[i].Payload)
+	}
+	return n
+}
+
+// sendKept sends a frame that was made for another member of the group, if there is one that this one may have and that fits.
+func (p *push) sendKept(messages, bytes int) (bool, error) {
+	f := p.l.s.frames.find(frameKey{p.id.Group, p.next})
+	if f == nil || len(f.messages) > messages || f.payload > bytes {
+		return false, nil
+	}
+	page, err := p.l.s.store.Read(p.l.ctx, p.id, p.next-1, 1, 1)
+	if err != nil {
+		return false, err
+	}
+	p.skip(page.Acknowledged)
+	if !f.shows(&page) {
+		return false, nil
+	}
+	return true, p.sendFrame(f)
+}
+
 func (p *push) deliver(messages []store.Delivery, size int) error {
+	if p.id.Shared {
+		f, err := newSharedFrame(p.id.Group, messages, size)
+		if err != nil {
+			return err
+		}
+		p.l.s.frames.keep(f)
+		return p.sendFrame(f)
+	}
 	m, err := deliverFrame(messages, size)
 	if err != nil {
 		return err
 	}
-	last := messages[len(messages)-1].Seq
-	p.mu.Lock() // before it is written: the acknowledgement may be back before the write returns
-	for i := range messages {
-		p.inFlight = append(p.inFlight, sentMessage{messages[i].Seq, uint32(len(messages[i].Payload))})
-	}
+	p.delivering(sentOf(messages), size)
+	return p.stream.WriteMessage(m)
+}
+
+func (p *push) sendFrame(f *sharedFrame) error {
+	p.delivering(f.messages, f.payload)
+	return p.stream.WriteEncoded(f.encoded)
+}
+
+// delivering notes what is about to be written: the acknowledgement may be back before the write returns.
+func (p *push) delivering(messages []sentMessage, size int) {
+	last := messages[len(messages)-1].seq
+	p.mu.Lock()
+	p.inFlight = append(p.inFlight, messages...)
 	p.bytes += uint64(size)
 	p.sent = last
 	p.mu.Unlock()
@@ -107,5 +155,4 @@ func (p *push) deliver(messages []store.Delivery, size int) error {
 	c.messages.Add(uint64(len(messages)))
 	c.bytes.Add(uint64(size))
 	c.frames.Add(1)
-	return p.stream.WriteMessage(m)
 }

@@ -71,6 +71,14 @@ func (p *pipe) WriteMessage(m *capnp.Message) error {
 	return errBroken
 }
 
+func (p *pipe) WriteEncoded(b []byte) error {
+	m, err := capnp.Unmarshal(b)
+	if err != nil {
+		return err
+	}
+	return p.WriteMessage(m)
+}
+
 func (p *pipe) ReadMessage() (*capnp.Message, error) {
 	select {
 	case m := <-p.acks:
