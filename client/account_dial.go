@@ -23,9 +23,8 @@ type DialOptions struct {
 	Roots *x509.CertPool
 	// Early sends calls without effect in 0-RTT when a ticket is there.
 	Early bool
-	// KeepAlive is the time between packets that keep the connection alive; a server that does not answer for two and a half times as long
-	// is given up. (A restarted server answers a call with a stateless reset at once, but a bare PING is too short to be answered
-	// so, RFC 9000 section 10.3: a client that only listens learns by this time.) 0: the defaults of quicrpc.
+	// KeepAlive is the time between signs of life; a server that was started anew says so at the next one, and one that does not answer for two and a half times as long
+	// is given up. 0: the defaults of quicrpc.
 	KeepAlive time.Duration
 	// FirstUse, if not nil, is told the pin of a server that was not known before.
 	FirstUse func(addr string, pin certs.Pin)

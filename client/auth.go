@@ -40,6 +40,7 @@ func (s *Session) serverInfo(ctx context.Context) (ServerInfo, error) {
 	if err != nil {
 		return ServerInfo{}, err
 	}
+	defer rpc.release()
 	f, release := as.ServerInfo(ctx, nil)
 	defer release()
 	res, err := f.Struct()
@@ -70,6 +71,7 @@ func (s *Session) UploadKeyPackages(ctx context.Context, packages [][]byte) (ava
 	if err != nil {
 		return 0, err
 	}
+	defer rpc.release()
 	f, release := as.UploadKeyPackages(ctx, func(p schemas.AuthenticationService_uploadKeyPackages_Params) error {
 		list, err := p.NewPackages(int32(len(packages)))
 		if err != nil {
@@ -114,6 +116,7 @@ func (s *Session) FetchKeyPackage(ctx context.Context, owner certs.Identity) ([]
 	if err != nil {
 		return nil, err
 	}
+	defer rpc.release()
 	f, release := as.FetchKeyPackage(ctx, func(p schemas.AuthenticationService_fetchKeyPackage_Params) error {
 		return p.SetIdentityKey(owner[:])
 	})
@@ -139,6 +142,7 @@ func (s *Session) ClaimKeyPackages(ctx context.Context, owner certs.Identity, su
 	if err != nil {
 		return nil, err
 	}
+	defer rpc.release()
 	f, release := as.ClaimKeyPackages(ctx, func(p schemas.AuthenticationService_claimKeyPackages_Params) error {
 		list, err := p.NewSuites(int32(len(suites)))
 		if err != nil {
@@ -200,6 +204,7 @@ func (s *Session) PoolStatus(ctx context.Context) (PoolStatus, error) {
 	if err != nil {
 		return PoolStatus{}, err
 	}
+	defer rpc.release()
 	f, release := as.PoolStatus(ctx, nil)
 	defer release()
 	res, err := f.Struct()

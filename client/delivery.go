@@ -62,6 +62,20 @@ func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, e
 
 // submit passes the receipt, and the outcomes that it is for, to check; nil: none is asked for.
 func (s *Session) submit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) ([][]Outcome, error) {
+	wait, err := s.startSubmit(ctx, subs, check)
+	if err != nil {
+		return nil, err
+	}
+	return wait()
+}
+
+// StartSubmit is Submit in two steps: it returns once the call is under way, and wait, which must be called once, gives its outcome. Calls that one
+// goroutine starts are served in the order in which it started them.
+func (s *Session) StartSubmit(ctx context.Context, subs []Submission) (wait func() ([][]Outcome, error), err error) {
+	return s.startSubmit(ctx, subs, nil)
+}
+
+func (s *Session) startSubmit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) (func() ([][]Outcome, error), error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
@@ -70,11 +84,22 @@ func (s *Session) submit(ctx context.Context, subs []Submission, check func(sche
 		p.SetReceipts(check != nil)
 		return putSubmissions(p, subs)
 	})
-	defer release()
-	res, err := f.Struct()
-	if err != nil {
-		return nil, rpc.Err(err)
-	}
+	return func() ([][]Outcome, error) {
+		defer rpc.release()
+		defer release()
+		res, err := f.Struct()
+		if err != nil {
+			return nil, rpc.Err(err)
+		}
+		out, err := readOutcomes(res, subs)
+		if err != nil || check == nil {
+			return out, err
+		}
+		return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
+	}, nil
+}
+
+func readOutcomes(res schemas.DeliveryService_enqueueMany_Results, subs []Submission) ([][]Outcome, error) {
 	results, err := res.Results()
 	if err != nil || results.Len() != len(subs) {
 		return nil, protocolErrorf("enqueueMany: %d results for %d submissions", results.Len(), len(subs))
@@ -90,10 +115,7 @@ func (s *Session) submit(ctx context.Context, subs []Submission, check func(sche
 			out[i][j] = Outcome{Status: list.At(j).Status(), Seq: list.At(j).Seq()}
 		}
 	}
-	if check == nil {
-		return out, nil
-	}
-	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
+	return out, nil
 }
 
 func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submission) error {
@@ -134,6 +156,7 @@ func (s *Session) FetchAfter(ctx context.Context, c Cursor) (envelopes []Envelop
 	if err != nil {
 		return nil, false, err
 	}
+	defer rpc.release()
 	f, release := ds.FetchAfter(ctx, func(p schemas.DeliveryService_fetchAfter_Params) error {
 		cur, err := p.NewCursor()
 		if err != nil {
@@ -192,6 +215,7 @@ func (s *Session) Queues(ctx context.Context) ([]QueueStatus, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer rpc.release()
 	var out []QueueStatus
 	for more, after := true, (Queue{}); more; {
 		f, release := ds.Queues(ctx, func(p schemas.DeliveryService_queues_Params) error {
@@ -231,6 +255,7 @@ func (s *Session) Acknowledge(ctx context.Context, cursors []Cursor) error {
 	if err != nil {
 		return err
 	}
+	defer rpc.release()
 	f, release := ds.Acknowledge(ctx, func(p schemas.DeliveryService_acknowledge_Params) error {
 		list, err := p.NewCursors(int32(len(cursors)))
 		if err != nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"capnproto.org/go/capnp/v3"
 
@@ -47,6 +48,7 @@ func (s *Session) CreateGroup(ctx context.Context, group string, epoch uint64, i
 	if err != nil {
 		return err
 	}
+	defer rpc.release()
 	f, release := ds.CreateGroup(ctx, func(p schemas.DeliveryService_createGroup_Params) error {
 		p.SetEpoch(epoch)
 		if err := p.SetGroupId([]byte(group)); err != nil {
@@ -72,6 +74,7 @@ func (s *Session) commitGroup(ctx context.Context, c *GroupCommit, check func(sc
 	if err != nil {
 		return out, err
 	}
+	defer rpc.release()
 	f, release := ds.Commit(ctx, func(p schemas.DeliveryService_commit_Params) error {
 		p.SetReceipts(check != nil)
 		m, err := p.NewCommit()
@@ -170,6 +173,19 @@ func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, e
 
 // post is as submit.
 func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) ([]PostOutcome, error) {
+	wait, err := s.startPost(ctx, posts, check)
+	if err != nil {
+		return nil, err
+	}
+	return wait()
+}
+
+// StartPost is Post in two steps, as StartSubmit is Submit.
+func (s *Session) StartPost(ctx context.Context, posts []GroupPost) (wait func() ([]PostOutcome, error), err error) {
+	return s.startPost(ctx, posts, nil)
+}
+
+func (s *Session) startPost(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) (func() ([]PostOutcome, error), error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
@@ -178,24 +194,19 @@ func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schema
 		p.SetReceipts(check != nil)
 		return putPosts(p, posts)
 	})
-	defer release()
-	res, err := f.Struct()
-	if err != nil {
-		return nil, rpc.Err(err)
-	}
-	list, err := res.Results()
-	if err != nil || list.Len() != len(posts) {
-		return nil, protocolErrorf("post: %d results for %d posts: %v", list.Len(), len(posts), err)
-	}
-	out := make([]PostOutcome, list.Len())
-	for i := range out {
-		r := list.At(i)
-		out[i] = PostOutcome{Status: r.Status(), Seq: r.Seq(), Epoch: r.Epoch()}
-	}
-	if check == nil {
-		return out, nil
-	}
-	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
+	return func() ([]PostOutcome, error) {
+		defer rpc.release()
+		defer release()
+		res, err := f.Struct()
+		if err != nil {
+			return nil, rpc.Err(err)
+		}
+		out, err := readPostOutcomes(res, len(posts))
+		if err != nil || check == nil {
+			return out, err
+		}
+		return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
+	}, nil
 }
 
 func putPosts(p schemas.DeliveryService_post_Params, posts []GroupPost) error {
@@ -221,12 +232,29 @@ func putPosts(p schemas.DeliveryService_post_Params, posts []GroupPost) error {
 	return nil
 }
 
+func readPostOutcomes(res schemas.DeliveryService_post_Results, posts int) ([]PostOutcome, error) {
+	list, err := res.Results()
+	if err != nil || list.Len() != posts {
+		return nil, protocolErrorf("post: %d results for %d posts: %v", list.Len(), posts, err)
+	}
+	out := make([]PostOutcome, list.Len())
+	for i := range out {
+		r := list.At(i)
+		out[i] = PostOutcome{Status: r.Status(), Seq: r.Seq(), Epoch: r.Epoch()}
+	}
+	return out, nil
+}
+
+// maxSlot is longer than a server lets anybody have a group's commit slot, and wait for it.
+const maxSlot = time.Minute
+
 // ClaimCommit waits for a group's commit slot: until it ends, only the caller's commits are accepted in the group. It ends with the next commit.
 func (s *Session) ClaimCommit(ctx context.Context, group string) error {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return err
 	}
+	time.AfterFunc(maxSlot, rpc.release) // the slot ends with the stream that it was claimed on
 	f, release := ds.ClaimCommit(ctx, func(p schemas.DeliveryService_claimCommit_Params) error { return p.SetGroupId([]byte(group)) })
 	defer release()
 	if _, err := f.Struct(); err != nil {

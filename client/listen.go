@@ -28,6 +28,8 @@ type ListenOptions struct {
 	WindowBytes    uint32
 	// PoolLow, if not nil, is called when the server says that few single-use KeyPackages are left, or that the last-resort one was handed out.
 	PoolLow func(available int, lastResortUsed bool)
+	// Acknowledged, if not nil, is called after each acknowledgement that was handed to the connection, in order for one queue.
+	Acknowledged func(q Queue, upTo uint64)
 	// Started, if not nil, is called once the server has accepted.
 	Started func()
 }
@@ -64,6 +66,7 @@ func (s *Session) startListen(ctx context.Context, opts ListenOptions) error {
 	if err != nil {
 		return err
 	}
+	defer rpc.release()
 	f, release := ds.Listen(ctx, func(p schemas.DeliveryService_listen_Params) error {
 		p.SetWindowMessages(opts.WindowMessages)
 		p.SetWindowBytes(opts.WindowBytes)
@@ -109,6 +112,9 @@ func servePush(ctx context.Context, stream *quicrpc.PushStream, opts *ListenOpti
 		after = batch[len(batch)-1].Seq
 		if err := acks.send(stream, after); err != nil {
 			return streamEnd(err)
+		}
+		if opts.Acknowledged != nil {
+			opts.Acknowledged(queue, after)
 		}
 	}
 }

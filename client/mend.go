@@ -117,6 +117,7 @@ func (s *Session) ReportCommit(ctx context.Context, group string, seq uint64) (s
 	if err != nil {
 		return 0, 0, err
 	}
+	defer rpc.release()
 	f, release := ds.ReportCommit(ctx, func(p schemas.DeliveryService_reportCommit_Params) error {
 		p.SetSeq(seq)
 		return p.SetGroupId([]byte(group))

@@ -53,6 +53,7 @@ func (s *Session) nameHistory(ctx context.Context, name string, from uint64) (en
 	if err != nil {
 		return nil, false, err
 	}
+	defer rpc.release()
 	f, release := as.NameHistory(ctx, func(p schemas.AuthenticationService_nameHistory_Params) error {
 		p.SetFrom(from)
 		p.SetMax(namesAtATime)
@@ -117,6 +118,7 @@ func (s *Session) nameLog(ctx context.Context, from uint64) (entries [][]byte, h
 	if err != nil {
 		return nil, head, err
 	}
+	defer rpc.release()
 	f, release := as.NameLog(ctx, func(p schemas.AuthenticationService_nameLog_Params) error {
 		p.SetFrom(from)
 		p.SetMax(namesAtATime)

@@ -29,6 +29,7 @@ func (s *Session) ResolveName(ctx context.Context, name string) (NameStatus, err
 	if err != nil {
 		return NameStatus{}, err
 	}
+	defer rpc.release()
 	f, release := as.ResolveName(ctx, func(p schemas.AuthenticationService_resolveName_Params) error { return p.SetName(name) })
 	defer release()
 	res, err := f.Struct()
@@ -104,6 +105,7 @@ func (s *Session) ClaimName(ctx context.Context, name string, key ed25519.Privat
 	if err != nil {
 		return names.Entry{}, err
 	}
+	defer rpc.release()
 	f, release := as.ClaimName(ctx, func(p schemas.AuthenticationService_claimName_Params) error {
 		if err := p.SetName(name); err != nil {
 			return err
@@ -143,6 +145,7 @@ func (s *Session) RotateName(ctx context.Context, name string, old, new ed25519.
 	if err != nil {
 		return names.Entry{}, err
 	}
+	defer rpc.release()
 	f, release := as.RotateName(ctx, func(p schemas.AuthenticationService_rotateName_Params) error {
 		p.SetVersion(c.Version)
 		if err := p.SetName(name); err != nil {
@@ -176,6 +179,7 @@ func (s *Session) RevokeName(ctx context.Context, name string, key ed25519.Priva
 	if err != nil {
 		return names.Entry{}, err
 	}
+	defer rpc.release()
 	f, release := as.RevokeName(ctx, func(p schemas.AuthenticationService_revokeName_Params) error {
 		p.SetVersion(c.Version)
 		if err := p.SetName(name); err != nil {
@@ -232,6 +236,7 @@ func (s *Session) SameClient(ctx context.Context, a, b certs.Identity) (bool, er
 	if err != nil {
 		return false, err
 	}
+	defer rpc.release()
 	f, release := as.SameClient(ctx, func(p schemas.AuthenticationService_sameClient_Params) error {
 		if err := p.SetA(a[:]); err != nil {
 			return err

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
+	"time"
 
 	"quicnprotochat/certs"
 	"quicnprotochat/quicrpc"
@@ -20,28 +22,45 @@ type Config struct {
 	Addr string
 	// Key is the caller's identity.
 	Key ed25519.PrivateKey
+	// Local is the address to connect from; its zero value leaves it to the system.
+	Local netip.Addr
 	// Trust says how to recognise the server; its zero value accepts any (see certs.Trust).
 	Trust certs.Trust
 	// Sessions, if not nil, keeps TLS session tickets, so that a later connection is resumed.
 	Sessions tls.ClientSessionCache
 	// Early allows calls without effect to travel in 0-RTT.
 	Early bool
+	// IdleStream is how long a stream to a service is kept without a call; 0: a second.
+	IdleStream time.Duration
 	// Limits bounds what the server may make us hold; nil: quicrpc.DefaultClientLimits.
 	Limits *quicrpc.Limits
 	// Logger, if nil, discards.
 	Logger *slog.Logger
 }
 
-// Session is one connection to a server. Its streams to the services are opened at the first call and kept until they fail or the
-// session is closed. Safe for concurrent use.
+// Session is one connection to a server. Its streams to the services are opened at the first call, and closed when none was made for a while: a connection
+// that only listens costs the server less without. Safe for concurrent use.
 type Session struct {
 	conn *quicrpc.Conn
 	self certs.Identity
 	log  *slog.Logger
+	idle time.Duration // Config.IdleStream
 
-	mu   sync.Mutex
-	rpcs map[quicrpc.StreamType]*quicrpc.RPC
+	mu     sync.Mutex
+	rpcs   map[quicrpc.StreamType]*rpcStream
+	closed bool
 }
+
+// rpcStream is the stream to a service.
+type rpcStream struct {
+	*quicrpc.RPC
+	s     *Session
+	users int       // calls that are about to be made, are under way, or whose answer is being read; guarded by s.mu, as last is
+	last  time.Time // when users became 0
+}
+
+// idleStream is Config.IdleStream unless set: long enough for a client's calls that follow each other.
+const idleStream = time.Second
 
 // Dial connects and completes the handshake (with Config.Early: at least as far as 0-RTT allows). Errors: ErrUnreachable, certs.ErrPinMismatch,
 // or what TLS says.
@@ -60,14 +79,18 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	conn, err := quicrpc.Dial(ctx, cfg.Addr, quicrpc.ClientConfig{TLS: tlsConf, Limits: limits, Logger: log, Early: cfg.Early})
+	idle := cfg.IdleStream
+	if idle <= 0 {
+		idle = idleStream
+	}
+	conn, err := quicrpc.Dial(ctx, cfg.Addr, quicrpc.ClientConfig{TLS: tlsConf, Limits: limits, Logger: log, Early: cfg.Early, Local: cfg.Local})
 	if err != nil {
 		if errors.Is(err, certs.ErrPinMismatch) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, cfg.Addr, err)
 	}
-	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, rpcs: make(map[quicrpc.StreamType]*quicrpc.RPC)}, nil
+	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, idle: idle, rpcs: make(map[quicrpc.StreamType]*rpcStream)}, nil
 }
 
 // Close ends the connection and every call under way.
@@ -75,6 +98,7 @@ func (s *Session) Close() error {
 	err := s.conn.Close() // first: a stream that waits to be opened holds the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	for _, r := range s.rpcs {
 		r.Close()
 	}
@@ -91,8 +115,8 @@ func (s *Session) Err() error { return s.conn.Err() }
 // Conn gives the transport, for those who want its details.
 func (s *Session) Conn() *quicrpc.Conn { return s.conn }
 
-// rpc returns the stream to a service, opened if there is none that lives.
-func (s *Session) rpc(ctx context.Context, t quicrpc.StreamType) (*quicrpc.RPC, error) {
+// rpc returns the stream to a service, opened if there is none that lives. The caller releases it once it has read the answer to its call.
+func (s *Session) rpc(ctx context.Context, t quicrpc.StreamType) (*rpcStream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rpcs[t]; r != nil {
@@ -101,18 +125,52 @@ func (s *Session) rpc(ctx context.Context, t quicrpc.StreamType) (*quicrpc.RPC, 
 			r.Close()
 			delete(s.rpcs, t)
 		default:
+			r.users++
 			return r, nil
 		}
 	}
-	r, err := s.conn.Bootstrap(ctx, t)
+	q, err := s.conn.Bootstrap(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	r := &rpcStream{RPC: q, s: s, users: 1}
 	s.rpcs[t] = r
+	time.AfterFunc(s.idle, func() { s.retire(t, r) })
 	return r, nil
 }
 
-func (s *Session) as(ctx context.Context) (schemas.AuthenticationService, *quicrpc.RPC, error) {
+// release ends one use.
+func (r *rpcStream) release() {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if r.users--; r.users == 0 {
+		r.last = time.Now()
+	}
+}
+
+// retire closes r when it was not used for as long as Config.IdleStream says, or looks again later.
+func (s *Session) retire(t quicrpc.StreamType, r *rpcStream) {
+	s.mu.Lock()
+	if s.closed || s.rpcs[t] != r {
+		s.mu.Unlock()
+		return
+	}
+	left := s.idle
+	if r.users == 0 {
+		left -= time.Since(r.last)
+	}
+	if left <= 0 {
+		delete(s.rpcs, t)
+	}
+	s.mu.Unlock()
+	if left > 0 {
+		time.AfterFunc(left, func() { s.retire(t, r) })
+		return
+	}
+	r.Close()
+}
+
+func (s *Session) as(ctx context.Context) (schemas.AuthenticationService, *rpcStream, error) {
 	r, err := s.rpc(ctx, quicrpc.StreamAS)
 	if err != nil {
 		return schemas.AuthenticationService{}, nil, err
@@ -120,7 +178,7 @@ func (s *Session) as(ctx context.Context) (schemas.AuthenticationService, *quicr
 	return schemas.AuthenticationService(r.Client()), r, nil
 }
 
-func (s *Session) ds(ctx context.Context) (schemas.DeliveryService, *quicrpc.RPC, error) {
+func (s *Session) ds(ctx context.Context) (schemas.DeliveryService, *rpcStream, error) {
 	r, err := s.rpc(ctx, quicrpc.StreamDS)
 	if err != nil {
 		return schemas.DeliveryService{}, nil, err
