@@ -48,6 +48,9 @@ type Config struct {
 	StoreKeyFile string
 	// BackupDir is where Backup makes its copies, best in the file system of DataDir, where they cost little; empty: it makes none. It must not be in DataDir.
 	BackupDir string
+	// DebugSocket is the path of a unix socket that answers HTTP: /stats (Stats as JSON), and Go's profiles below /debug/pprof/; empty: none. Only the daemon's own user
+	// can open it: what a profile tells (names of functions, sizes) is no user's secret, but nothing for the network either.
+	DebugSocket string
 	// Limits of the transport; nil: quicrpc.DefaultLimits.
 	Limits *quicrpc.Limits
 	// Version is what clients are told.
@@ -64,6 +67,7 @@ type Daemon struct {
 	ds     *ds.Service
 	cert   *certs.ServerCertificate
 	log    *slog.Logger
+	debug  *privateListener // nil: none
 
 	receipts   *receipt.Signer
 	endReceipt context.CancelFunc
@@ -112,7 +116,16 @@ func (d *Daemon) begin(cfg Config) error {
 	if err != nil {
 		return keyError(err)
 	}
-	return d.listen(cfg, d.cert, keys, key)
+	if cfg.DebugSocket != "" {
+		if d.debug, err = listenPrivate(cfg.DebugSocket); err != nil {
+			return fmt.Errorf("%w: debug socket: %w", ErrConfig, err)
+		}
+	}
+	if err := d.listen(cfg, d.cert, keys, key); err != nil {
+		d.closeDebug()
+		return err
+	}
+	return nil
 }
 
 // keyError tells a disk that is full or fails, which may pass, from what only somebody's hand can mend.
@@ -197,8 +210,12 @@ func (d *Daemon) Serve(ctx context.Context, grace time.Duration) error {
 	serveCtx, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	background.Go(func() { d.sweep(serveCtx) })
+	background.Go(func() { d.tidy(serveCtx) })
 	defer background.Wait()
 	defer stop()
+	if d.debug != nil {
+		background.Go(func() { d.serveDebug(serveCtx) })
+	}
 	go func() { failed <- d.server.Serve(serveCtx) }()
 	var err error
 	served := false

@@ -103,6 +103,7 @@ It logs to standard error, tells systemd when it is ready, reads its certificate
 	f.StringVar(&cfg.CertFile, "cert", "", "PEM `file` with the server's certificate chain; default: its own, made at the first start")
 	f.StringVar(&cfg.KeyFile, "key", "", "PEM `file` with the private key for --cert")
 	f.StringVar(&cfg.BackupDir, "backup-dir", "", "`directory` where USR1 makes a copy of the data directory; default: none is made")
+	f.StringVar(&cfg.DebugSocket, "debug-socket", "", "answer HTTP on a unix socket at this `path`, for the daemon's own user: /stats and Go's profiles; default: none")
 	f.StringVar(&level, "log-level", "info", "least `level` logged: debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "`format` of log lines: text or json")
 	cmd.AddCommand(newStoreCommand())
