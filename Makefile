@@ -15,7 +15,7 @@ STATICCHECK_VERSION = v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test demo vectors interop conformance fuzz crash sim groups bench bench-mls bench-store bench-compare lint generate install clean
+.PHONY: all build test demo vectors interop conformance fuzz crash sim groups bench growth bench-go bench-mls bench-store bench-compare lint generate install clean
 
 all: build
 
@@ -58,7 +58,16 @@ groups:
 	QUICNPROTOCHAT_RACE=60s $(GO) test -count=1 -v -run CommitRace ./integration
 	QUICNPROTOCHAT_MEMBERS=1000 QUICNPROTOCHAT_MESSAGES=10000 $(GO) test -count=1 -v -run LargeGroup ./integration
 
-bench:
+# Each kind of load for some seconds, against a daemon of its own, in one table: eight minutes (docs/load.md).
+bench: build
+	$(BIN)/quicnprotochat-load bench --daemon $(BIN)/quicnprotochatd
+
+# The same at 1, 10 and 100 times the size.
+growth: build
+	$(BIN)/quicnprotochat-load bench --growth --daemon $(BIN)/quicnprotochatd
+
+# The Go benchmarks of all packages.
+bench-go:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 # The MLS library against its peers, medians of three: some minutes.

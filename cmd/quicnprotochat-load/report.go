@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"quicnprotochat/load"
+	"quicnprotochat/load/report"
+)
+
+func newReport() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "report RESULT.json... -o out.html",
+		Short: "Make a page with plots of results",
+		Long:  "Results of the same scenario are drawn over one another; those that differ in one size give curves of growth.",
+		Args:  usage(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if out == "" {
+				return fmt.Errorf("%w: -o says where the report goes", errUsage)
+			}
+			var runs []report.Run
+			for _, name := range args {
+				r, err := load.ReadResult(name)
+				if err != nil {
+					return fmt.Errorf("%w: %w", load.ErrConfig, err)
+				}
+				runs = append(runs, report.Run{Name: strings.TrimSuffix(filepath.Base(name), ".json"), Result: r})
+			}
+			return writeFile(out, func(w io.Writer) error { return report.Write(w, runs) })
+		},
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "`file` for the report")
+	return cmd
+}
+
+// writeFile makes a file, and leaves none that is not whole.
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", load.ErrConfig, err)
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"quicnprotochat/certs"
+	"quicnprotochat/client"
+	"quicnprotochat/quicrpc"
+)
+
+// What a killed daemon leaves behind is tried again; what a new attempt does not cure is not.
+func TestPassing(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{fmt.Errorf("call: %w", &quicrpc.ConnError{Reason: quicrpc.ErrPeerRestarted}), true},
+		{&quicrpc.StreamError{}, true},
+		{fmt.Errorf("%w: %w", client.ErrUnreachable, quicrpc.ErrTimeout), true},
+		{quicrpc.ErrUnavailable, true},
+		{quicrpc.ErrClosed, true},
+		{context.DeadlineExceeded, true},
+		{context.Canceled, false},
+		{fmt.Errorf("%w: %w", client.ErrUnreachable, quicrpc.ErrTLS), false},
+		{certs.ErrPinMismatch, false},
+		{quicrpc.ErrRateLimited, false},
+		{quicrpc.ErrInvalidArgument, false},
+		{client.ErrProtocol, false},
+		{errors.New("another"), false},
+	} {
+		if got := passing(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+// A call waits for a connection, and ends with the run.
+func TestLinkEndsWithTheRun(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	over := errors.New("over")
+	l := meet(t, 1)[0].link
+	ended := make(chan error)
+	go func() {
+		ended <- l.retry(ctx, func(context.Context, *client.Session) error { return nil })
+	}()
+	cancel(over)
+	if err := <-ended; !errors.Is(err, over) {
+		t.Fatalf("%v, want why the run ended", err)
+	}
+}

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"quicnprotochat/load"
+)
+
+func results(delivered ...float64) (out []*load.Result) {
+	for _, d := range delivered {
+		out = append(out, &load.Result{Config: load.Defaults(), Seconds: 1, DeliveredPS: d, CPUMicros: 1e6 / d, Stages: map[string]load.Summary{"late": {Count: 1, P50: 1e3 / d}, "received": {Count: 1, P50: 1, P99: 2, P999: 3}}})
+	}
+	return out
+}
+
+func rowOf(t *testing.T, rows []Row, name string) Row {
+	t.Helper()
+	for _, r := range rows {
+		if r.Figure.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("no %s in %v", name, rows)
+	return Row{}
+}
+
+func TestCompare(t *testing.T) {
+	for name, c := range map[string]struct {
+		a, b []float64
+		want string
+	}{
+		"one each, alike":         {[]float64{1000}, []float64{960}, "same"},
+		"one each, worse":         {[]float64{1000}, []float64{900}, "worse"},
+		"one each, better":        {[]float64{1000}, []float64{1100}, "better"},
+		"within the spread":       {[]float64{900, 1000, 1100}, []float64{850, 950, 1050}, "same"},
+		"beyond the spread":       {[]float64{990, 1000, 1010}, []float64{940, 950, 960}, "worse"},
+		"apart by less than that": {[]float64{900, 1000, 1010}, []float64{1020, 1030, 1040}, "same"},
+		"nothing changed":         {[]float64{5}, []float64{5}, "same"},
+	} {
+		rows := Compare(results(c.a...), results(c.b...))
+		if got := rowOf(t, rows, "delivered/s"); got.Verdict != c.want {
+			t.Errorf("%s: %+v, want %s", name, got, c.want)
+		}
+		if cpu := rowOf(t, rows, "daemon CPU us each"); cpu.Verdict != c.want && len(c.a) == 1 {
+			t.Errorf("%s: CPU, of which less is better: %+v, want %s", name, cpu, c.want)
+		}
+		if same := rowOf(t, rows, "received p99 ms"); same.Verdict != "same" || same.Ratio != 1 {
+			t.Errorf("%s: %+v", name, same)
+		}
+		for _, r := range rows {
+			if r.Figure.Name == "stored/s" {
+				t.Errorf("%s: a figure that no run has: %+v", name, r)
+			}
+		}
+	}
+}
+
+func TestFailed(t *testing.T) {
+	rows := Compare(results(1000), results(800))
+	if got := Failed(rows, 1.1); len(got) != 2 || !strings.Contains(got[0], "delivered/s: 800 against 1000") {
+		t.Errorf("%q", got) // the harness's own delay is not among them
+	}
+	if got := Failed(rows, 1.3); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	if got := Failed(Compare(results(800), results(1000)), 1); len(got) != 0 {
+		t.Errorf("better, and failed: %q", got)
+	}
+}
+
+func TestCompareText(t *testing.T) {
+	a, b := results(1000, 1010, 990), results(500)
+	b[0].Config.Pairs = 99
+	got := CompareText(a, b, Compare(a, b))
+	for _, want := range []string{"differs: pairs: 16, 99\n", "A (3)", "1.0%", "0.500", "worse"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}

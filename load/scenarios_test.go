@@ -1,0 +1,57 @@
+package load
+
+import (
+	"crypto/tls"
+	"errors"
+	"testing"
+)
+
+func TestScenarioChecks(t *testing.T) {
+	for _, test := range []struct {
+		scenario string
+		change   func(*Config)
+		ok       bool
+	}{
+		{"fanout", func(*Config) {}, true},
+		{"fanout", func(c *Config) { c.Members = maxMembers }, false},
+		{"idle", func(c *Config) { c.Rate = 0 }, false},
+		{"idle", func(c *Config) { c.Rate = 1 }, true},
+		{"connect", func(*Config) {}, true},
+		{"connect", func(c *Config) { c.Kind = "quick" }, false},
+		{"connect", func(c *Config) { c.Kind, c.Parallel = kindEarly, maxDialers+1 }, false},
+		{"connect", func(c *Config) { c.Loss = 0.1 }, false},
+		{"connect", func(c *Config) { c.Loss, c.Baseline = 0.1, false }, true},
+		{"offline", func(*Config) {}, true},
+		{"offline", func(c *Config) { c.PerClient = 0 }, false},
+		{"offline", func(c *Config) { c.Messages = c.Queues - 1 }, false},
+	} {
+		c := Defaults()
+		c.Scenario, c.Addr = test.scenario, "127.0.0.1:1"
+		test.change(&c)
+		if err := c.check(); test.ok && err != nil || !test.ok && !errors.Is(err, ErrConfig) {
+			t.Errorf("%s %+v: %v", test.scenario, c, err)
+		}
+	}
+}
+
+func TestTickets(t *testing.T) {
+	for _, use := range []bool{false, true} {
+		c := newTickets(use)
+		if _, ok := c.Get("x"); ok {
+			t.Fatal("a ticket that never came")
+		}
+		c.Put("x", nil)
+		select {
+		case <-c.came:
+			t.Fatal("no ticket came")
+		default:
+		}
+		ticket := new(tls.ClientSessionState)
+		c.Put("x", ticket)
+		c.Put("x", ticket) // does not wait
+		<-c.came
+		if got, ok := c.Get("x"); ok != use || use && got != ticket {
+			t.Fatalf("use %v: got %v", use, ok)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A server is the daemon's process, if the harness knows it.
+type server struct {
+	data          string
+	own           string // directory to remove at the end; the debug socket lies in it
+	program, addr string // to start it again
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd // nil: not ours
+	pid  int
+	exit chan struct{} // closed when cmd has ended
+	log  []string      // its last lines
+}
+
+// startServer starts Config.Daemon, or takes the process that Config.PID names, and completes cfg.
+func startServer(ctx context.Context, cfg *Config) (*server, error) {
+	s := &server{data: cfg.Data, pid: cfg.PID}
+	if cfg.Daemon == "" {
+		return s, nil
+	}
+	dir, err := os.MkdirTemp("", "quicnprotochat-load-")
+	if err != nil {
+		return nil, err
+	}
+	s.own = dir
+	if s.data == "" {
+		s.data = filepath.Join(dir, "data")
+	}
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
+	addr, pin, err := s.launch(ctx, cfg.Daemon, cfg.Addr)
+	if err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	cfg.Addr, cfg.Pin = addr, pin
+	s.program, s.addr = cfg.Daemon, addr
+	return s, nil
+}
+
+// again starts our daemon once more after it has ended, at the same address.
+func (s *server) again(ctx context.Context) error {
+	_, _, err := s.launch(ctx, s.program, s.addr)
+	return err
+}
+
+// debugSocket is the path of the daemon's debug socket, empty if it is not known.
+func (s *server) debugSocket() string {
+	if s.own == "" {
+		return ""
+	}
+	return filepath.Join(s.own, "debug")
+}
+
+// launch runs the program and waits until it says where it listens.
+func (s *server) launch(ctx context.Context, program, listen string) (addr, pin string, err error) {
+	cmd := exec.Command(program, "--listen", listen, "--data-dir", s.data, "--debug-socket", s.debugSocket())
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return "", "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", "", fmt.Errorf("%w: the daemon: %w", ErrConfig, err)
+	}
+	s.mu.Lock()
+	s.cmd, s.pid, s.exit = cmd, cmd.Process.Pid, make(chan struct{})
+	exit := s.exit
+	s.mu.Unlock()
+	listening := make(chan [2]string, 1)
+	go func() {
+		defer close(exit)
+		s.readLog(bufio.NewScanner(stderr), listening)
+		_ = cmd.Wait()
+	}()
+	timeout := time.NewTimer(time.Minute)
+	defer timeout.Stop()
+	select {
+	case l := <-listening:
+		return l[0], l[1], nil
+	case <-exit:
+		err = errors.New("the daemon did not start")
+	case <-timeout.C:
+		err = errors.New("the daemon does not listen after a minute")
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	return "", "", fmt.Errorf("%w:\n%s", err, s.lastLines())
+}
+
+const keptLines = 20
+
+func (s *server) readLog(sc *bufio.Scanner, listening chan<- [2]string) {
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		line := sc.Text()
+		s.mu.Lock()
+		s.log = append(s.log, line)
+		s.log = s.log[max(0, len(s.log)-keptLines):]
+		s.mu.Unlock()
+		if _, rest, ok := strings.Cut(line, "msg=listening addr="); ok {
+			addr, rest, _ := strings.Cut(rest, " ")
+			pin, _, _ := strings.Cut(strings.TrimPrefix(rest, "pin="), " ")
+			select {
+			case listening <- [2]string{addr, pin}:
+			default:
+			}
+		}
+	}
+}
+
+func (s *server) lastLines() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.log, "\n")
+}
+
+// end sends a signal to our daemon, and waits until it has ended.
+func (s *server) end(sig syscall.Signal) error {
+	s.mu.Lock()
+	cmd, exit := s.cmd, s.exit
+	s.cmd, s.pid = nil, 0
+	s.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	_ = cmd.Process.Signal(sig)
+	timeout := time.NewTimer(30 * time.Second)
+	defer timeout.Stop()
+	select {
+	case <-exit:
+	case <-timeout.C:
+		_ = cmd.Process.Kill()
+		<-exit
+		return errors.New("the daemon did not end in 30 s and was killed")
+	}
+	if sig == syscall.SIGTERM && !cmd.ProcessState.Success() {
+		return fmt.Errorf("the daemon ended with %v:\n%s", cmd.ProcessState, s.lastLines())
+	}
+	return nil
+}
+
+// ended is closed when our daemon's process has ended.
+func (s *server) ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exit
+}
+
+// stop ends our daemon in an orderly way and removes what it left.
+func (s *server) stop() error {
+	err := s.end(syscall.SIGTERM)
+	if s.own != "" {
+		err = errors.Join(err, os.RemoveAll(s.own))
+	}
+	return err
+}
+
+// process is the daemon's process id, 0 if not known.
+func (s *server) process() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pid
+}

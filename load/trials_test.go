@@ -1,0 +1,52 @@
+package load
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTrials: each run of the lists can be run, at any scale, and every kind is in the short one.
+func TestTrials(t *testing.T) {
+	for name, trials := range map[string][]Trial{"short": Short(1), "short, tiny": Short(0.01), "growth": Growth(1), "growth, tiny": Growth(0.01)} {
+		kinds := make(map[string]bool)
+		for i, trial := range trials {
+			c := trial.Config
+			c.Daemon = "program"
+			kinds[c.Scenario] = true
+			if err := c.check(); err != nil {
+				t.Errorf("%s, %s: %v", name, trial.Name, err)
+			}
+			if check := scenarios[c.Scenario].check; check != nil {
+				if err := check(&c); err != nil {
+					t.Errorf("%s, %s: %v", name, trial.Name, err)
+				}
+			}
+			if (trial.Half || trial.Next) && (i == 0 || trials[i-1].Config.Scenario != c.Scenario) {
+				t.Errorf("%s, %s: comes after another kind", name, trial.Name)
+			}
+		}
+		for kind, s := range scenarios {
+			if strings.HasPrefix(name, "short") && !kinds[kind] && s.about != "" { // other tests have some without
+				t.Errorf("%s: %s is missing", name, kind)
+			}
+		}
+	}
+}
+
+func TestRow(t *testing.T) {
+	r := &Result{
+		Config: Config{Scenario: "fanout"}, DeliveredPS: 1234.6, CPUMicros: 3.456, Stages: map[string]Summary{"received": {P50: 1.2345, P99: 22.22}},
+		Values: map[string]float64{"copies_per_message": 1, "unknown": 5},
+	}
+	if got, want := r.Row("f"), "| f | 1235 | 3.46 | 1.23 | 22.2 | 1 copies stored | correct |\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.Violations = 2
+	if got := r.Row("f"); !strings.Contains(got, "NOT CORRECT: 2") {
+		t.Errorf("%q", got)
+	}
+	r.Violations, r.Aborted = 0, "gone\nand more"
+	if got := r.Row("f"); !strings.HasSuffix(got, "| NOT FINISHED: gone |\n") {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,168 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const testToken = "the token of the tests"
+
+// failing says which worker of the scenario "pretend" fails.
+var failing atomic.Int64
+
+// pretend is a scenario without a daemon: each process "stores" one message, and checks that all know of all.
+func init() {
+	register("pretend", &scenario{main: Received, shared: true, run: func(ctx context.Context, r *run) error {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		if failing.Load() == int64(r.cfg.Worker)+1 {
+			return errors.New("told to fail")
+		}
+		if err := until(ctx, r.to.Load()); err != nil {
+			return err
+		}
+		queue := string([]byte{0xff, byte(r.cfg.Worker)}) // no UTF-8, as ids are not
+		at := r.from.Load()
+		r.books.stored(queue, uint32(r.cfg.Worker), 1, 1)
+		r.sent.Add(1)
+		r.count(at, &r.stored)
+		r.rec.record(0, Received, at, at+int64(time.Millisecond), 1)
+		stored, err := r.barrier.stopped(ctx, r.books.snapshot())
+		if err != nil {
+			return err
+		}
+		r.value("queues", float64(len(stored)))
+		return nil
+	}})
+}
+
+func pretendConfig() Config {
+	cfg := Defaults()
+	cfg.Scenario, cfg.Addr = "pretend", "127.0.0.1:1"
+	cfg.Warmup, cfg.Duration, cfg.Interval = 10*time.Millisecond, 50*time.Millisecond, 20*time.Millisecond
+	return cfg
+}
+
+// startWorker serves in this process, and returns where.
+func startWorker(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- ServeWorkers(ctx, l, testToken, func(string) {}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func TestWorkersShareARun(t *testing.T) {
+	team := Team{Addrs: []string{startWorker(t), startWorker(t)}, Token: testToken}
+	for range 2 { // a worker is there for the next run, too
+		res, err := Execute(t.Context(), pretendConfig(), team, "test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Sent != 3 || res.Stored != 3 || res.Values["queues"] != 9 || res.Stages["received"].Count != 3 {
+			t.Errorf("sent %d, stored %d, values %v, %d received", res.Sent, res.Stored, res.Values, res.Stages["received"].Count)
+		}
+	}
+}
+
+func TestWorkerFails(t *testing.T) {
+	for who := range 3 {
+		team := Team{Addrs: []string{startWorker(t), startWorker(t)}, Token: testToken}
+		failing.Store(int64(who) + 1)
+		cfg := pretendConfig()
+		cfg.Duration = time.Minute // which nobody waits for
+		start := time.Now()
+		_, err := Execute(t.Context(), cfg, team, "test", nil)
+		if err == nil || !strings.Contains(err.Error(), "told to fail") || time.Since(start) > 20*time.Second {
+			t.Errorf("worker %d, after %v: %v", who, time.Since(start), err)
+		}
+		if who > 0 && err != nil && !strings.Contains(err.Error(), team.Addrs[who-1]) {
+			t.Errorf("worker %d is not named: %v", who, err)
+		}
+	}
+	failing.Store(0)
+}
+
+// TestWorkerDies has a worker go in the middle of the run.
+func TestWorkerDies(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- ServeWorkers(ctx, l, testToken, func(string) {}) }()
+	cfg := pretendConfig()
+	cfg.Duration = time.Minute
+	_, err = Execute(t.Context(), cfg, Team{Addrs: []string{l.Addr().String()}, Token: testToken}, "test", func(Interval) { kill() })
+	if err == nil || !strings.Contains(err.Error(), "worker "+l.Addr().String()) {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWorkerRefuses(t *testing.T) {
+	addr := startWorker(t)
+	for name, c := range map[string]struct {
+		team Team
+		want string
+	}{
+		"other token": {Team{Addrs: []string{addr}, Token: testToken + "x"}, "another token"},
+		"short token": {Team{Addrs: []string{addr}, Token: "short"}, "characters"},
+		"busy":        {Team{Addrs: []string{addr, addr}, Token: testToken}, "busy"},
+		"no program":  {Team{Processes: 2}, "no program"},
+		"too many":    {Team{Processes: 1000, Worker: []string{"x"}}, "processes"},
+	} {
+		_, err := Execute(t.Context(), pretendConfig(), c.team, "test", nil)
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNotShared(t *testing.T) {
+	register("lonely", &scenario{})
+	defer delete(scenarios, "lonely")
+	cfg := pretendConfig()
+	cfg.Scenario, cfg.Workers = "lonely", 2
+	if err := cfg.check(); !errors.Is(err, ErrConfig) {
+		t.Error(err)
+	}
+}
+
+// TestStrangers sends a worker what is no answer to its challenge.
+func TestStrangers(t *testing.T) {
+	addr := startWorker(t)
+	for _, text := range []string{"\n", "{}\n", `{"type":"run"}` + "\n", `{"type":"answer","mac":"AAAA"}` + "\n", strings.Repeat("x", 128<<10)} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte(text)) // the worker may have hung up in the middle
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		var e net.Error
+		if _, err := io.Copy(io.Discard, c); errors.As(err, &e) && e.Timeout() {
+			t.Errorf("%q: not hung up", text[:min(20, len(text))])
+		}
+		_ = c.Close()
+	}
+}
