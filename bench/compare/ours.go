@@ -193,6 +193,7 @@ func toInbox(s *client.Session, to []certs.Identity) func(context.Context, [][]b
 
 func toGroup(s *client.Session, group string) func(context.Context, [][]byte) error {
 	head := frame(group, 1, contentApplication)
+	var read uint64
 	return func(ctx context.Context, batch [][]byte) error {
 		posts := make([]client.GroupPost, len(batch))
 		for i := range batch {
@@ -204,9 +205,20 @@ func toGroup(s *client.Session, group string) func(context.Context, [][]byte) er
 				return fmt.Errorf("a message was not stored: %v", st)
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		// The sender is a member too: until it has acknowledged a message, nobody has acknowledged it for good.
+		if last := out[len(out)-1].Seq; last >= read+readEvery {
+			read = last
+			return s.Acknowledge(ctx, []client.Cursor{{Queue: client.Queue{Group: group, Shared: true}, Seq: last}})
+		}
+		return nil
 	}
 }
+
+// readEvery is how many messages of the group the sender acknowledges at once.
+const readEvery = 1000
 
 func newID() (id client.MessageID) {
 	_, _ = rand.Read(id[:])
