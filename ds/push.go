@@ -39,12 +39,14 @@ type push struct {
 	next   uint64           // everything below was sent, or needs no sending
 	large  bool             // the last frame was
 	first  []store.Delivery // read before there was a stream, and not sent yet
+	timer  *time.Timer      // of wait; nil: none yet
 
 	mu       sync.Mutex
 	sent     uint64 // highest seq that went out on this stream
 	acked    uint64
 	inFlight []sentMessage // ascending, above acked
 	bytes    uint64        // payload in flight
+	eager    bool          // an acknowledgement is news for who sends
 	ended    error         // why the reader has ended
 }
 
@@ -134,8 +136,23 @@ func (p *push) read() {
 			p.mu.Unlock()
 			return
 		}
-		p.q.wake()
+		if p.wants() {
+			p.q.wake()
+		}
 	}
+}
+
+// wants says whether who sends waits for acknowledgements. Waking it for nothing is a good part of what a message costs.
+func (p *push) wants() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.eager
+}
+
+func (p *push) setEager(eager bool) {
+	p.mu.Lock()
+	p.eager = eager
+	p.mu.Unlock()
 }
 
 // errAck says that a peer acknowledged what it was not sent.
@@ -181,7 +198,8 @@ func (p *push) send(ended <-chan struct{}) (ending, error) {
 	turnEnds := time.Now().Add(p.l.limits().Turn)
 	leaving := false // for another queue, once what is in flight is acknowledged
 	for p.l.ctx.Err() == nil {
-		p.l.takeNews(p.q) // before it looks, so that what comes later is not missed
+		p.setEager(true) // both before it looks, so that what comes later is not missed
+		p.l.takeNews(p.q)
 		leaving = leaving || time.Now().After(turnEnds) && p.l.leave(p.q)
 		sent, empty := false, false
 		if !leaving {
@@ -197,25 +215,26 @@ func (p *push) send(ended <-chan struct{}) (ending, error) {
 		if sent {
 			continue
 		}
-		idle := p.unacknowledged() == 0
+		idle, contested := p.unacknowledged() == 0, leaving || p.l.contested()
 		switch {
 		case leaving && (idle || time.Now().After(turnEnds.Add(p.l.limits().Turn))):
 			return endYield, nil
 		case idle && empty && p.l.leave(p.q):
 			return endIdle, nil
 		}
-		if done, err := p.wait(ended, p.patience(idle, leaving || p.l.contested(), turnEnds)); done {
+		p.setEager(contested || !empty)
+		if done, err := p.wait(ended, p.patience(empty, contested, turnEnds)); done {
 			return endIdle, err
 		}
 	}
 	return endIdle, nil
 }
 
-// patience is how long to wait for something to happen; 0: for ever.
-func (p *push) patience(idle, contested bool, turnEnds time.Time) time.Duration {
+// patience is how long to wait for something to happen; 0: for ever, that is, for an acknowledgement.
+func (p *push) patience(empty, contested bool, turnEnds time.Time) time.Duration {
 	turn := p.l.limits().Turn
 	switch left := time.Until(turnEnds); {
-	case idle && !contested:
+	case empty && !contested:
 		return p.l.limits().Idle
 	case !contested:
 		return 0
@@ -230,9 +249,13 @@ func (p *push) patience(idle, contested bool, turnEnds time.Time) time.Duration 
 func (p *push) wait(ended <-chan struct{}, patience time.Duration) (done bool, err error) {
 	var expired <-chan time.Time
 	if patience > 0 {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		expired = timer.C
+		if p.timer == nil {
+			p.timer = time.NewTimer(patience)
+		} else {
+			p.timer.Reset(patience)
+		}
+		defer p.timer.Stop()
+		expired = p.timer.C
 	}
 	select {
 	case <-p.q.poke:

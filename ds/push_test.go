@@ -1,14 +1,17 @@
 package ds
 
 import (
+	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/store"
+	"quicnprotochat/store/memory"
 )
 
 func size(n int) []byte { return make([]byte, n) }
@@ -206,6 +209,54 @@ func TestListenCursors(t *testing.T) {
 				t.Fatalf("group %q after %d", group, after)
 			}
 			expect(t, s, after+1, after+1)
+		}
+	})
+}
+
+// readsStore counts reads.
+type readsStore struct {
+	store.Store
+	reads atomic.Int64
+}
+
+func (s *readsStore) Read(ctx context.Context, q store.QueueID, after uint64, messages, size int) (store.Page, error) {
+	s.reads.Add(1)
+	return s.Store.Read(ctx, q, after, messages, size)
+}
+
+// TestAcknowledgementsRest: acknowledgements of a stream that has sent all there is make nobody look for more; those that a full window waits for do.
+func TestAcknowledgementsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &readsStore{Store: memory.New(memory.Options{})}
+		f, c := startOn(st, Limits{}), newConn(1)
+		defer f.Close()
+		q := queueOf(c, "g")
+		f.put(t, q, size(1), size(1), size(1))
+		f.listen(t, c, 4, 0)
+		s, _, _ := c.accept(t)
+		expect(t, s, 1, 3)
+		synctest.Wait()
+		before := st.reads.Load()
+		if err := errors.Join(s.ack(1), s.ack(2)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := st.reads.Load() - before; n != 0 {
+			t.Fatalf("%d reads after acknowledgements", n)
+		}
+		f.put(t, q, size(1), size(1), size(1), size(1))
+		expect(t, s, 4, 6)
+		quiet(t, c, s)
+		if err := s.ack(3); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, 7, 7)
+		if err := s.ack(7); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(DefaultLimits().Idle + time.Second)
+		if _, err := s.deliver(); err != io.EOF {
+			t.Fatalf("an idle stream: %v, want its end", err)
 		}
 	})
 }
