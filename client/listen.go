@@ -6,14 +6,12 @@ import (
 	"io"
 	"sync"
 
-	capnp "capnproto.org/go/capnp/v3"
-
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
 
 // Handler takes what the server pushes. For one queue it is called in order, never twice at once; for different queues
-// at the same time. When it returns nil, everything in the batch is acknowledged: the server may delete it. An error ends Listen.
+// at the same time. When it returns nil, everything in the batch is acknowledged, at once or a moment later: the server may delete it. An error ends Listen.
 // A handler that cannot take a group's messages yet returns ErrLater: they stay at the server, which offers them again after a pause.
 type Handler func(ctx context.Context, q Queue, batch []Envelope) error
 
@@ -94,7 +92,8 @@ func servePush(ctx context.Context, stream *quicrpc.PushStream, opts *ListenOpti
 	if err != nil {
 		return streamEnd(err)
 	}
-	var acks acker
+	acks := acker{stream: stream, queue: queue, done: opts.Acknowledged}
+	defer acks.stop()
 	for {
 		batch, err := readDeliver(stream, after, opts)
 		if err != nil {
@@ -110,11 +109,8 @@ func servePush(ctx context.Context, stream *quicrpc.PushStream, opts *ListenOpti
 			return err
 		}
 		after = batch[len(batch)-1].Seq
-		if err := acks.send(stream, after); err != nil {
+		if err := acks.add(batch); err != nil {
 			return streamEnd(err)
-		}
-		if opts.Acknowledged != nil {
-			opts.Acknowledged(queue, after)
 		}
 	}
 }
@@ -197,25 +193,4 @@ func readFrame(stream *quicrpc.PushStream) (schemas.PushFrame, error) {
 		return frame, protocolErrorf("push frame: %v", err)
 	}
 	return frame, nil
-}
-
-// acker writes acknowledgements from one reused message.
-type acker struct {
-	msg *capnp.Message
-	ack schemas.PushAck
-}
-
-func (a *acker) send(stream *quicrpc.PushStream, upTo uint64) error {
-	if a.msg == nil {
-		msg, seg, err := capnp.NewMessage(capnp.SingleSegment(nil))
-		if err != nil {
-			return err
-		}
-		if a.ack, err = schemas.NewRootPushAck(seg); err != nil {
-			return err
-		}
-		a.msg = msg
-	}
-	a.ack.SetUpTo(upTo)
-	return stream.WriteMessage(a.msg)
 }

@@ -20,7 +20,7 @@ func (m *member) handle(ctx context.Context, q client.Queue, batch []client.Enve
 			}
 		}
 		m.mu.Lock()
-		m.waiting = intended
+		m.waiting = append(m.waiting, intended...)
 		m.mu.Unlock()
 	}
 	return nil

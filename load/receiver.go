@@ -93,7 +93,7 @@ func (v *receiver) handle(_ context.Context, q client.Queue, batch []client.Enve
 		}
 	}
 	v.mu.Lock()
-	v.waiting[q] = intended
+	v.waiting[q] = append(v.waiting[q], intended...)
 	v.mu.Unlock()
 	return nil
 }
@@ -101,7 +101,7 @@ func (v *receiver) handle(_ context.Context, q client.Queue, batch []client.Enve
 func (v *receiver) acknowledged(q client.Queue, _ uint64) {
 	v.mu.Lock()
 	intended := v.waiting[q]
-	v.waiting[q] = nil
+	delete(v.waiting, q)
 	v.mu.Unlock()
 	at := now()
 	for _, t := range intended {
