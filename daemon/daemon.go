@@ -73,6 +73,8 @@ type Daemon struct {
 	endReceipt context.CancelFunc
 
 	dataDir, backupDir string
+
+	ballast []byte
 }
 
 // Start opens the data directory and the socket. What it returns does not serve yet: call Serve. Errors: ErrConfig, ErrListen, ErrStore, which may wrap
@@ -91,11 +93,12 @@ func Start(cfg Config) (*Daemon, error) {
 		return nil, keyError(err)
 	}
 	// The store first: its lock says whether another daemon has the directory, before any key in it is made or rotated.
+	ballast := make([]byte, ballastBytes) // before anything else, so that it is fresh from the system
 	st, err := openStore(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{store: st, log: cfg.Logger, dataDir: cfg.DataDir, backupDir: cfg.BackupDir}
+	d := &Daemon{ballast: ballast, store: st, log: cfg.Logger, dataDir: cfg.DataDir, backupDir: cfg.BackupDir}
 	if err := d.begin(cfg); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -14,6 +14,10 @@ const (
 	restShare = 8
 )
 
+// ballastBytes is how much the daemon allocates and never touches: address space, not memory. Go's collector begins when the heap has doubled, and that of a daemon that
+// serves few is so small that it would collect a hundred times a second while connections are made.
+const ballastBytes = 16 << 20
+
 // tidier gives memory back once after much was going on. Go does it by itself, but not before it collects garbage again, and a daemon at rest makes none for a long
 // time: after ten thousand connections were made, a fifth of its memory is what their handshakes left.
 type tidier struct {
@@ -48,7 +52,7 @@ func (d *Daemon) tidy(ctx context.Context) {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		if t.look(m.TotalAlloc, m.HeapAlloc) {
+		if t.look(m.TotalAlloc, m.HeapAlloc-uint64(len(d.ballast))) {
 			runtime.GC() // stacks shrink by half at each collection
 			debug.FreeOSMemory()
 		}
