@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -89,7 +90,11 @@ func (l *listener) broken(q *queue, what string, err error) ending {
 		return endIdle
 	}
 	l.s.counts.cut.Add(1)
-	l.s.log.Info("ds: push interrupted", "what", what, "inbox", q.key.inbox(), "err", err)
+	level := slog.LevelInfo
+	if se := (*quicrpc.StreamError)(nil); errors.As(err, &se) && se.Remote && se.Code == quicrpc.StreamErrNone {
+		level = slog.LevelDebug // a client that has enough, or is about to go
+	}
+	l.s.log.Log(l.ctx, level, "ds: push interrupted", "what", what, "inbox", q.key.inbox(), "err", err)
 	return endCut
 }
 
