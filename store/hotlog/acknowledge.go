@@ -135,7 +135,7 @@ func (o *ackOp) needs() (bool, bool) { return false, false }
 // prepare finds the streams, and reads what has to be known of messages in the tree.
 func (o *ackOp) prepare(s *Store, cursors []store.Cursor) error {
 	o.again = false
-	left := uint64(min(ackCold, s.share/maxIDChange))
+	left, bucket := uint64(min(ackCold, s.share/maxIDChange)), bucketOf(s.opts.Clock().UnixMilli())
 	for i := range cursors {
 		c := &cursors[i]
 		object, err := s.pin(keyOf(&c.Queue))
@@ -153,7 +153,7 @@ func (o *ackOp) prepare(s *Store, cursors []store.Cursor) error {
 			continue
 		}
 		m := move{stream: st, to: c.Seq, cold: st.cold}
-		acked, cum := st.acked, st.ackedCum
+		acked, cum, seen := st.acked, st.ackedCum, st.seen
 		object.mu.Unlock()
 		if m.cold > acked {
 			if left == 0 {
@@ -164,7 +164,9 @@ func (o *ackOp) prepare(s *Store, cursors []store.Cursor) error {
 				m.to, o.again = acked+left, true
 			}
 			m.cum = cum
-			if err := o.readCold(s, &m, acked); err != nil {
+			if seen.to == min(m.to, m.cold) && seen.bucket >= bucket {
+				m.cum = seen.cum
+			} else if err := o.readCold(s, &m, acked, bucket); err != nil {
 				return err
 			}
 			left -= min(left, m.to-acked)
@@ -175,8 +177,7 @@ func (o *ackOp) prepare(s *Store, cursors []store.Cursor) error {
 }
 
 // readCold finds the cum of the last message, and the ids that would otherwise be forgotten too soon.
-func (o *ackOp) readCold(s *Store, m *move, acked uint64) error {
-	bucket := bucketOf(s.opts.Clock().UnixMilli())
+func (o *ackOp) readCold(s *Store, m *move, acked uint64, bucket uint32) error {
 	return s.scanCold(&m.stream.name, acked+1, min(m.to, m.cold), func(seq uint64, c *cold, err error) (bool, error) {
 		if err != nil {
 			return true, nil // it is acknowledged away

@@ -151,6 +151,14 @@ func (r *pageReader) damaged(seq uint64, err error) error {
 }
 
 func (r *pageReader) readCold(last uint64) error {
+	after, found := r.next-1, seen{bucket: math.MaxUint32}
+	defer func() {
+		if found.to > 0 {
+			r.st.object.mu.Lock()
+			r.st.saw(after, found)
+			r.st.object.mu.Unlock()
+		}
+	}()
 	err := r.s.scanCold(&r.st.name, r.next, last, func(seq uint64, m *cold, err error) (bool, error) {
 		if seq != r.next {
 			return false, r.gap()
@@ -158,13 +166,16 @@ func (r *pageReader) readCold(last uint64) error {
 		if err != nil {
 			return false, r.damaged(seq, err)
 		}
-		r.next++
 		if m.expires <= r.now || len(m.payload) == 0 {
+			r.next++
+			found.add(seq, m)
 			return true, nil
 		}
 		if !r.fits(len(m.payload)) {
 			return false, nil
 		}
+		r.next++
+		found.add(seq, m)
 		m.payload = slices.Clone(m.payload)
 		r.add(m.delivery(seq))
 		return true, nil

@@ -23,6 +23,28 @@ type stream struct {
 	segment           uint64 // of the log, that holds the last record about it; 0 when the tree knows all
 	expiry            uint32 // hour in which the sweep looks at it; 0 for none
 	forgotten         bool   // it made room for another, and is not its object's any more
+	seen              seen
+}
+
+// seen is what readers found in the tree of a stream's messages, from its cursor on without a gap: the acknowledgement that follows need not look there again.
+type seen struct {
+	to     uint64 // the last one, in the tree
+	cum    uint64 // its
+	bucket uint32 // the lowest of them
+}
+
+func (s *seen) add(seq uint64, m *cold) {
+	s.to, s.cum, s.bucket = seq, m.cum, min(s.bucket, m.bucket)
+}
+
+// saw notes what somebody read from the message after `after` on.
+func (st *stream) saw(after uint64, s seen) {
+	switch {
+	case after <= st.acked:
+		st.seen = s
+	case after == st.seen.to:
+		st.seen = seen{s.to, s.cum, min(s.bucket, st.seen.bucket)}
+	}
 }
 
 // entry is a message in the log, 64 bytes.
