@@ -83,10 +83,13 @@ func TestAckerFailure(t *testing.T) {
 		if err := errors.Join(a.add(envelopes(1, 1, 10)), a.add(envelopes(2, 1, 10))); err != nil {
 			t.Fatal(err)
 		}
-		log.err = errors.New("cut")
+		cut := errors.New("cut")
+		a.mu.Lock()
+		log.err = cut
+		a.mu.Unlock()
 		time.Sleep(time.Second)
-		if err := a.add(envelopes(3, 1, 10)); !errors.Is(err, log.err) {
-			t.Fatalf("%v, want %v", err, log.err)
+		if err := a.add(envelopes(3, 1, 10)); !errors.Is(err, cut) {
+			t.Fatalf("%v, want %v", err, cut)
 		}
 		a.stop()
 		if want := []uint64{1, 2}; !slices.Equal(log.upTo, want) {
