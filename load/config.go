@@ -114,7 +114,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: %d members, want 2 to %d", ErrConfig, c.Members, maxMembers)
 	case c.Batch > maxBatch || c.Calls > maxCalls:
 		return fmt.Errorf("%w: batches of %d, at most %d; %d calls, at most %d", ErrConfig, c.Batch, maxBatch, c.Calls, maxCalls)
-	case c.Rate < 0 || c.Rate > 1e8 || c.Events < 0 || c.Loss < 0 || c.Loss > 0.5:
+	case !(c.Rate >= 0 && c.Rate <= maxRate && c.Events >= 0 && c.Events <= maxRate && c.Loss >= 0 && c.Loss <= 0.5): // also what is no number
 		return fmt.Errorf("%w: rate %v, events %v, loss %v", ErrConfig, c.Rate, c.Events, c.Loss)
 	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0:
 		return fmt.Errorf("%w: a time is not positive, or the interval is under 10 ms", ErrConfig)

@@ -3,6 +3,7 @@ package load
 import (
 	"crypto/tls"
 	"errors"
+	"math"
 	"testing"
 )
 
@@ -16,6 +17,10 @@ func TestScenarioChecks(t *testing.T) {
 		{"fanout", func(c *Config) { c.Members = maxMembers }, false},
 		{"idle", func(c *Config) { c.Rate = 0 }, false},
 		{"idle", func(c *Config) { c.Rate = 1 }, true},
+		{"relay", func(c *Config) { c.Rate = math.NaN() }, false},
+		{"relay", func(c *Config) { c.Rate = math.Inf(1) }, false},
+		{"relay", func(c *Config) { c.Loss = math.NaN() }, false},
+		{"soak", func(c *Config) { c.Daemon, c.Events = "x", math.NaN() }, false},
 		{"connect", func(*Config) {}, true},
 		{"connect", func(c *Config) { c.Kind = "quick" }, false},
 		{"connect", func(c *Config) { c.Kind, c.Parallel = kindEarly, maxDialers+1 }, false},

@@ -39,7 +39,7 @@ func newBench() *cobra.Command {
 }
 
 func bench(cmd *cobra.Command, f *benchFlags) error {
-	if f.daemon == "" || f.scale <= 0 || f.scale > 1 {
+	if f.daemon == "" || !(f.scale > 0 && f.scale <= 1) {
 		return fmt.Errorf("%w: bench needs --daemon, and a --scale above 0 and at most 1", errUsage)
 	}
 	lines := io.Discard
