@@ -47,16 +47,20 @@ func (s *Store) Read(ctx context.Context, q store.QueueID, after uint64, maxMess
 	if q.Shared {
 		return s.readShared(ctx, o, &q, after, maxMessages, maxBytes)
 	}
-	return s.readStream(ctx, st, after, math.MaxUint64, maxMessages, maxBytes)
+	return s.readStream(ctx, st, after, bounds{math.MaxUint64, math.MaxUint64}, maxMessages, maxBytes)
 }
+
+// bounds are what a reader sees at most: messages up to until, of batches up to durable. A view of a group and the messages that it shows are of one moment: with what became
+// durable between, a member would read on above its own removal.
+type bounds struct{ until, durable uint64 }
 
 // errMoved says that messages left the log, or were removed, while they were read.
 var errMoved = errors.New("hotlog: messages moved meanwhile")
 
-// readStream reads a stream above after and its cursor, and up to until. The caller holds a pin.
-func (s *Store) readStream(ctx context.Context, st *stream, after, until uint64, maxMessages, maxBytes int) (store.Page, error) {
+// readStream reads a stream above after and its cursor, within b. The caller holds a pin.
+func (s *Store) readStream(ctx context.Context, st *stream, after uint64, b bounds, maxMessages, maxBytes int) (store.Page, error) {
 	for {
-		r := pageReader{s: s, st: st, until: until, now: s.opts.Clock().UnixMilli(), messages: maxMessages, bytes: maxBytes}
+		r := pageReader{s: s, st: st, bounds: b, now: s.opts.Clock().UnixMilli(), messages: maxMessages, bytes: maxBytes}
 		err := r.read(after)
 		if err == nil {
 			return r.page, nil
@@ -74,7 +78,7 @@ func (s *Store) readStream(ctx context.Context, st *stream, after, until uint64,
 type pageReader struct {
 	s               *Store
 	st              *stream
-	until           uint64
+	bounds          bounds
 	now             int64
 	messages, bytes int // that still fit
 	page            store.Page
@@ -88,7 +92,7 @@ func (r *pageReader) read(after uint64) error {
 	entries := few[:0]
 	st := r.st
 	st.object.mu.Lock()
-	acked, last := st.acked, min(st.readable(r.s.durable.Load()), r.until)
+	acked, last := st.acked, min(st.readable(min(r.s.durable.Load(), r.bounds.durable)), r.bounds.until)
 	r.page.Acknowledged, r.page.Last = acked, last
 	after = max(after, acked)
 	if after >= last {
@@ -228,12 +232,9 @@ func (r *pageReader) readHot(entries []entry) error {
 func (r *pageReader) reserve(entries []entry) {
 	n := 0
 	for i := range entries {
-		if n += int(entries[i].size); n > r.bytes {
-			n = r.bytes
-			break
-		}
+		n += int(entries[i].size)
 	}
-	r.buffer = make([]byte, 0, n)
+	r.buffer = make([]byte, 0, max(0, min(n, r.bytes))) // nothing is left where the first message alone, from the tree, was larger than what was asked for
 }
 
 // clone copies a payload into what was reserved, or, without room, by itself.

@@ -15,13 +15,14 @@ import (
 
 // readShared reads a group's log as q.Owner sees it. The caller holds a pin.
 func (s *Store) readShared(ctx context.Context, o *object, q *store.QueueID, after uint64, maxMessages, maxBytes int) (store.Page, error) {
+	durable := s.durable.Load()
 	o.mu.Lock()
-	st, seen := o.find(q.Group), o.seen(&q.Owner, s.durable.Load())
+	st, seen := o.find(q.Group), o.seen(&q.Owner, durable)
 	o.mu.Unlock()
 	if seen == nil {
 		return store.Page{}, nil
 	}
-	page, err := s.readStream(ctx, st, max(after, seen.acked), seen.end(), maxMessages, maxBytes)
+	page, err := s.readStream(ctx, st, max(after, seen.acked), bounds{seen.end(), durable}, maxMessages, maxBytes)
 	page.Acknowledged = min(max(page.Acknowledged, seen.acked), seen.end())
 	page.Last = max(page.Last, page.Acknowledged)
 	return page, err
