@@ -31,7 +31,7 @@ type view struct {
 	member bool
 	epoch  uint64
 	last   uint64 // seq; 0 if nothing was read since it became a member
-	fresh  bool   // something of its epoch, or later, was read
+	fresh  bool   // the commit of its epoch was read
 	roster map[int]bool
 }
 

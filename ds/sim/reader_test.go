@@ -80,11 +80,11 @@ func (p *person) receive(queue string, seq uint64, b []byte) bool {
 	}
 	if !v.fresh {
 		// It was added, perhaps after it had been removed and before it read that. What is older than its Welcome may still be on its way; what is newer than that
-		// is of a Welcome that is.
+		// is of a Welcome that is. A message of the Welcome's epoch may be of either time as a member, for others post late; its commit is of one.
 		if m.Epoch > v.epoch {
 			return false
 		}
-		v.fresh = m.Epoch == v.epoch
+		v.fresh = m.Commit && m.Epoch == v.epoch
 	} else if seq > v.last+1 {
 		return false // it was removed, and added anew
 	}
