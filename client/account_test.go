@@ -209,8 +209,17 @@ func TestLosingCommit(t *testing.T) {
 	}
 }
 
-// TestRejoin: one who was removed and added anew while away has never seen its removal: it is told, and joins when it says so.
+// TestRejoin: one who was removed and added anew while away is told, and joins when it says so, whether or not it has seen its removal. What was written meanwhile waits,
+// even if it comes before it says so.
 func TestRejoin(t *testing.T) {
+	for _, saw := range []bool{false, true} {
+		for _, early := range []bool{false, true} {
+			t.Run(fmt.Sprintf("saw=%v,early=%v", saw, early), func(t *testing.T) { rejoin(t, saw, early) })
+		}
+	}
+}
+
+func rejoin(t *testing.T, saw, early bool) {
 	f := newFakeServer()
 	alice, bob := newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
 	defer alice.Close()
@@ -232,21 +241,33 @@ func TestRejoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.flush(t, alice, false)
+	if saw {
+		f.deliver(t, bob, 0)
+		texts(t, bob)
+	}
 	invite(t, f, alice, g.ID, bob)
 	if err := alice.Send(g.ID, []byte("welcome back")); err != nil {
 		t.Fatal(err)
 	}
 	f.flush(t, alice, false)
 	f.deliverQueue(t, bob, Queue{}, f.inboxes[bob.id], 0)
+	if early {
+		f.deliver(t, bob, 0)
+	}
 	for range 2 {
+		if saw {
+			break
+		}
 		if joined, err := bob.Join("", false); !errors.Is(err, ErrRejoin) || len(joined) != 0 {
 			t.Fatalf("joined %v, %v", joined, err)
 		}
 	}
-	if joined, err := bob.Join("", true); err != nil || len(joined) != 1 || joined[0].Name != "g" {
+	if joined, err := bob.Join("", !saw); err != nil || len(joined) != 1 || joined[0].Name != "g" {
 		t.Fatalf("joined %v, %v", joined, err)
 	}
-	f.deliver(t, bob, 0)
+	if !early {
+		f.deliver(t, bob, 0)
+	}
 	if got := texts(t, bob); len(got) != 1 || got[0] != "welcome back" {
 		t.Fatalf("bob reads %q", got)
 	}

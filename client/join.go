@@ -100,6 +100,9 @@ func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, e
 				return err
 			}
 		}
+		if err := a.retryHeld(tx, g); err != nil { // what came for this time as a member while the last had not ended here
+			return err
+		}
 		if err := saveGroup(tx, g); err != nil {
 			return err
 		}
