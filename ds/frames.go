@@ -32,7 +32,12 @@ type sharedFrame struct {
 
 	id       store.MessageID // of the first message
 	accepted time.Time
+
+	made time.Time
 }
+
+// framesAge is how long a frame may be used: what is in it expires meanwhile, and is not to be pushed then. Members who are there take it at once.
+const framesAge = 2 * time.Second
 
 // framesRoom is a few hundred frames of a busy group.
 const framesRoom = 8 << 20
@@ -80,15 +85,16 @@ func newSharedFrame(group string, messages []store.Delivery, size int) (*sharedF
 	first := &messages[0]
 	return &sharedFrame{
 		key: frameKey{group, first.Seq}, messages: sentOf(messages), payload: size, encoded: encoded, id: first.ID, accepted: first.AcceptedAt,
+		made: time.Now(),
 	}, nil
 }
 
 func (s *sharedFrame) last() uint64 { return s.messages[len(s.messages)-1].seq }
 
 // shows says whether a reader may have this frame, going by a page that begins where the frame does: it sees the group at least up to the frame's end, and it is
-// the same group, not a later one of that name.
+// the same group, not a later one of that name, and the frame is not old.
 func (s *sharedFrame) shows(page *store.Page) bool {
-	if len(page.Messages) == 0 || page.Last < s.last() {
+	if len(page.Messages) == 0 || page.Last < s.last() || time.Since(s.made) > framesAge {
 		return false
 	}
 	m := &page.Messages[0]

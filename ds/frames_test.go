@@ -85,6 +85,30 @@ func TestFrameShows(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	f.made = f.made.Add(-2 * framesAge)
+	if f.shows(page(messages[0], 7)) {
+		t.Error("a frame whose messages may have expired is shown")
+	}
+}
+
+// TestPeek: before there is a stream for a queue, only a little of it is kept.
+func TestPeek(t *testing.T) {
+	st := memory.New(memory.Options{})
+	defer st.Close()
+	l := &listener{s: New(Config{Store: st}), ctx: t.Context(), window: window{100, 4 << 20}}
+	for owner, size := range map[byte]int{1: 100, 2: firstBytes, 3: firstBytes + 1} {
+		q := store.QueueID{Owner: store.Identity{owner}}
+		if _, err := st.Enqueue(t.Context(), []store.Message{{Queue: q, ID: store.MessageID{owner}, Payload: make([]byte, size)}}); err != nil {
+			t.Fatal(err)
+		}
+		first, _, some, err := l.peek(q, 0)
+		if err != nil || !some || payloads(first) != size && size <= firstBytes || first != nil && size > firstBytes {
+			t.Errorf("a message of %d bytes: kept %d, some %v, %v", size, len(first), some, err)
+		}
+	}
+	if first, _, some, err := l.peek(store.QueueID{Owner: store.Identity{9}}, 0); first != nil || some || err != nil {
+		t.Errorf("an empty queue: %d, %v, %v", len(first), some, err)
+	}
 }
 
 // TestFramesRoom: what is kept is bounded, the newest stays, and a frame in place of another is not dropped with it.

@@ -58,30 +58,37 @@ const firstBytes = 16 << 10
 func (l *listener) serve(q *queue) ending {
 	id := q.key.id(l.owner)
 	start := l.acks.last(q.key)
-	messages, bytes := 1, 1
-	if !id.Shared { // whose frames are made for all members at once
-		messages, bytes = min(int(l.window.messages), maxPage), min(int(l.window.bytes), firstBytes)
-	}
-	page, err := l.s.store.Read(l.ctx, id, start, messages, bytes)
+	first, cursor, some, err := l.peek(id, start)
 	if err != nil {
 		return l.broken(q, "read", err)
 	}
-	if len(page.Messages) == 0 && !l.hasNotice(q) {
+	if !some && !l.hasNotice(q) {
 		return endIdle
 	}
 	stream, err := l.openStream()
 	if err != nil {
 		return l.broken(q, "open", err)
 	}
-	start = max(start, page.Acknowledged)
-	p := &push{l: l, q: q, id: id, stream: stream, next: start + 1, acked: start, sent: start}
-	if !id.Shared {
-		p.first = page.Messages
-	}
+	start = max(start, cursor)
+	p := &push{l: l, q: q, id: id, stream: stream, next: start + 1, acked: start, sent: start, first: first}
 	l.s.counts.streams.Add(1)
 	l.s.counts.opened.Add(1)
 	defer l.s.counts.streams.Add(^uint64(0))
 	return p.run()
+}
+
+// peek looks whether there is something to push above start, and returns what is worth keeping until there is a stream for it. What is large is read again then, and so is
+// a group's order, whose frames are made for all members at once.
+func (l *listener) peek(id store.QueueID, start uint64) (first []store.Delivery, cursor uint64, some bool, err error) {
+	messages, bytes := 1, 1
+	if !id.Shared {
+		messages, bytes = min(int(l.window.messages), maxPage), min(int(l.window.bytes), firstBytes)
+	}
+	page, err := l.s.store.Read(l.ctx, id, start, messages, bytes)
+	if err == nil && !id.Shared && payloads(page.Messages) <= firstBytes {
+		first = page.Messages
+	}
+	return first, page.Acknowledged, len(page.Messages) > 0, err
 }
 
 // broken logs what ended a turn, unless the connection is over.

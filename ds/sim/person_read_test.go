@@ -11,7 +11,9 @@ func TestPersonAddedAnew(t *testing.T) {
 	take := func(queue string, seq uint64, m message) bool {
 		return p.receive(queue, seq, m.encode("g"))
 	}
-	welcome := func(epoch uint64) message { return message{ID: "welcome", Commit: true, Epoch: epoch, Roster: []int{0, 1}, Added: []int{1}} }
+	welcome := func(epoch uint64) message {
+		return message{ID: "welcome", Commit: true, Epoch: epoch, Roster: []int{0, 1}, Added: []int{1}}
+	}
 	join := func(seq, epoch uint64) {
 		m := welcome(epoch)
 		if !p.receive("", seq, m.encodeWelcome("g")) {
