@@ -12,7 +12,7 @@ import (
 // ackPause is the least time between two acknowledgements of one queue. An acknowledgement costs the server as much as a message, and each stands for all before it.
 const ackPause = 20 * time.Millisecond
 
-// What makes acknowledgements go before their time: less than half of the smallest window that a server gives by default, so that it is never who waits.
+// What makes acknowledgements go before their time, or half of the window that the server grants, should that be less: it is never to wait for them.
 const (
 	ackMessages = 256
 	ackBytes    = 1 << 20
@@ -20,9 +20,11 @@ const (
 
 // acker acknowledges what one stream brought: at once what comes after a pause, together what comes in a stream. Safe for concurrent use.
 type acker struct {
-	stream interface{ WriteMessage(*capnp.Message) error }
+	stream pushStream
 	queue  Queue
 	done   func(q Queue, upTo uint64) // ListenOptions.Acknowledged
+
+	most, mostBytes int // that gather
 
 	mu       sync.Mutex
 	msg      *capnp.Message // reused
@@ -33,6 +35,10 @@ type acker struct {
 	next     time.Time   // when the next one may go
 	timer    *time.Timer // nil: none yet
 	err      error       // of the last write
+}
+
+func newAcker(stream pushStream, open *opened, done func(Queue, uint64)) *acker {
+	return &acker{stream: stream, queue: open.queue, done: done, most: int(min(ackMessages, open.messages/2)), mostBytes: int(min(ackBytes, open.bytes/2))}
 }
 
 // add notes that a batch was taken. Its error is that of an earlier acknowledgement, too.
@@ -47,7 +53,7 @@ func (a *acker) add(batch []Envelope) error {
 	}
 	left := time.Until(a.next)
 	switch {
-	case left <= 0 || a.messages >= ackMessages || a.bytes >= ackBytes:
+	case left <= 0 || a.messages >= a.most || a.bytes >= a.mostBytes:
 		a.send()
 	case waiting: // for the timer
 	case a.timer == nil:

@@ -14,6 +14,7 @@ import (
 
 // ackLog takes acknowledgements and when they came.
 type ackLog struct {
+	pushStream
 	start time.Time
 	upTo  []uint64
 	at    []time.Duration
@@ -42,7 +43,7 @@ func envelopes(seq uint64, n, size int) []Envelope {
 func TestAcker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, told := &ackLog{start: time.Now()}, []uint64(nil)
-		a := acker{stream: log, done: func(_ Queue, upTo uint64) { told = append(told, upTo) }}
+		a := newAcker(log, &opened{messages: 4 * ackMessages, bytes: 4 * ackBytes}, func(_ Queue, upTo uint64) { told = append(told, upTo) })
 		add := func(batch []Envelope) {
 			t.Helper()
 			if err := a.add(batch); err != nil {
@@ -79,7 +80,7 @@ func TestAcker(t *testing.T) {
 func TestAckerFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &ackLog{start: time.Now()}
-		a := acker{stream: log}
+		a := newAcker(log, &opened{messages: 1024, bytes: 4 << 20}, nil)
 		if err := errors.Join(a.add(envelopes(1, 1, 10)), a.add(envelopes(2, 1, 10))); err != nil {
 			t.Fatal(err)
 		}
@@ -96,4 +97,29 @@ func TestAckerFailure(t *testing.T) {
 			t.Fatalf("acknowledged %v, want %v", log.upTo, want)
 		}
 	})
+}
+
+// TestAckerWindow: acknowledgements do not gather beyond half of what the server grants.
+func TestAckerWindow(t *testing.T) {
+	for _, c := range []struct {
+		messages, bytes uint32
+		want            []uint64 // of ten messages of ten bytes
+	}{
+		{1024, 4 << 20, []uint64{1, 10}}, {1, 4 << 20, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, {3, 4 << 20, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+		{8, 4 << 20, []uint64{1, 5, 9, 10}}, {1024, 60, []uint64{1, 4, 7, 10}}, {0, 0, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &ackLog{start: time.Now()}
+			a := newAcker(log, &opened{messages: c.messages, bytes: c.bytes}, nil)
+			for seq := uint64(1); seq <= 10; seq++ {
+				if err := a.add(envelopes(seq, 1, 10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.stop()
+			if !slices.Equal(log.upTo, c.want) {
+				t.Errorf("window of %d messages and %d bytes: acknowledged %v, want %v", c.messages, c.bytes, log.upTo, c.want)
+			}
+		})
+	}
 }

@@ -66,8 +66,8 @@ func FuzzPushFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if q, _, err := parseOpen(frame); err != nil && !errors.Is(err, ErrProtocol) || len(q.Group) > maxGroupID {
-			t.Fatalf("open: %q %v", q.Group, err)
+		if o, err := parseOpen(frame); err != nil && !errors.Is(err, ErrProtocol) || len(o.queue.Group) > maxGroupID {
+			t.Fatalf("open: %q %v", o.queue.Group, err)
 		}
 		batch, err := parseDeliver(frame, after)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 
+	"capnproto.org/go/capnp/v3"
+
 	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
@@ -81,29 +83,42 @@ func (s *Session) startListen(ctx context.Context, opts ListenOptions) error {
 	return nil
 }
 
+// pushStream is what servePush needs of a *quicrpc.PushStream.
+type pushStream interface {
+	ReadMessage() (*capnp.Message, error)
+	WriteMessage(*capnp.Message) error
+	CloseWrite() error
+	Close() error
+	Cancel(quicrpc.StreamErrorCode)
+}
+
 // servePush serves one PUSH stream to its end. Only a handler's failure or a broken protocol is an error: a stream that the server
 // closes or cuts off comes again when there is news.
-func servePush(ctx context.Context, stream *quicrpc.PushStream, opts *ListenOptions, handle Handler) error {
+func servePush(ctx context.Context, stream pushStream, opts *ListenOptions, handle Handler) error {
 	defer stream.Cancel(quicrpc.StreamErrNone)
 	stop := context.AfterFunc(ctx, func() { stream.Cancel(quicrpc.StreamErrNone) })
 	defer stop()
 
-	queue, after, err := readOpen(stream)
+	open, err := readOpen(stream)
 	if err != nil {
 		return streamEnd(err)
 	}
-	acks := acker{stream: stream, queue: queue, done: opts.Acknowledged}
+	acks := newAcker(stream, &open, opts.Acknowledged)
 	defer acks.stop()
+	after := open.after
 	for {
 		batch, err := readDeliver(stream, after, opts)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				stream.CloseWrite()
+				acks.stop() // before this side ends, too
+				_ = stream.CloseWrite()
 			}
 			return streamEnd(err)
 		}
-		if err := handle(ctx, queue, batch); err != nil {
+		if err := handle(ctx, open.queue, batch); err != nil {
 			if errors.Is(err, ErrLater) {
+				acks.stop()
+				_ = stream.Close() // and no reset: what was acknowledged arrives
 				return nil
 			}
 			return err
@@ -123,34 +138,41 @@ func streamEnd(err error) error {
 	return nil
 }
 
-func readOpen(stream *quicrpc.PushStream) (q Queue, after uint64, err error) {
+// opened is what the first frame of a PUSH stream says: which queue it carries, above which seq, and how much may be under way that is not acknowledged.
+type opened struct {
+	queue           Queue
+	after           uint64
+	messages, bytes uint32
+}
+
+func readOpen(stream pushStream) (opened, error) {
 	frame, err := readFrame(stream)
 	if err != nil {
-		return q, 0, err
+		return opened{}, err
 	}
 	return parseOpen(frame)
 }
 
-func parseOpen(frame schemas.PushFrame) (q Queue, after uint64, err error) {
+func parseOpen(frame schemas.PushFrame) (o opened, err error) {
 	if frame.Which() != schemas.PushFrame_Which_open {
-		return q, 0, protocolErrorf("push stream starts with frame %d", frame.Which())
+		return o, protocolErrorf("push stream starts with frame %d", frame.Which())
 	}
 	open, err := frame.Open()
 	if err != nil {
-		return q, 0, protocolErrorf("push open: %v", err)
+		return o, protocolErrorf("push open: %v", err)
 	}
 	id, err := open.GroupId()
 	if err != nil || len(id) > maxGroupID {
-		return q, 0, protocolErrorf("push open: group id of %d bytes: %v", len(id), err)
+		return o, protocolErrorf("push open: group id of %d bytes: %v", len(id), err)
 	}
-	return Queue{string(id), open.Shared()}, open.After(), nil
+	return opened{Queue{string(id), open.Shared()}, open.After(), open.WindowMessages(), open.WindowBytes()}, nil
 }
 
 // maxGroupID bounds the name of a queue, bytes (schemas/envelope.capnp).
 const maxGroupID = 64
 
 // readDeliver reads the next envelopes, and what is said between them.
-func readDeliver(stream *quicrpc.PushStream, after uint64, opts *ListenOptions) ([]Envelope, error) {
+func readDeliver(stream pushStream, after uint64, opts *ListenOptions) ([]Envelope, error) {
 	for {
 		frame, err := readFrame(stream)
 		if err != nil {
@@ -183,7 +205,7 @@ func parseDeliver(frame schemas.PushFrame, after uint64) ([]Envelope, error) {
 // maxFrameEnvelopes bounds a push frame (schemas/envelope.capnp).
 const maxFrameEnvelopes = 256
 
-func readFrame(stream *quicrpc.PushStream) (schemas.PushFrame, error) {
+func readFrame(stream pushStream) (schemas.PushFrame, error) {
 	msg, err := stream.ReadMessage()
 	if err != nil {
 		return schemas.PushFrame{}, err

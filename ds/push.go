@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -98,7 +99,7 @@ func (l *listener) broken(q *queue, what string, err error) ending {
 	}
 	l.s.counts.cut.Add(1)
 	level := slog.LevelInfo
-	if se := (*quicrpc.StreamError)(nil); errors.As(err, &se) && se.Remote && se.Code == quicrpc.StreamErrNone {
+	if se := (*quicrpc.StreamError)(nil); errors.Is(err, io.EOF) || errors.As(err, &se) && se.Remote && se.Code == quicrpc.StreamErrNone {
 		level = slog.LevelDebug // a client that has enough, or is about to go
 	}
 	l.s.log.Log(l.ctx, level, "ds: push interrupted", "what", what, "inbox", q.key.inbox(), "err", err)
