@@ -254,11 +254,12 @@ func (s *Session) ClaimCommit(ctx context.Context, group string) error {
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(maxSlot, rpc.release) // the slot ends with the stream that it was claimed on
 	f, release := ds.ClaimCommit(ctx, func(p schemas.DeliveryService_claimCommit_Params) error { return p.SetGroupId([]byte(group)) })
 	defer release()
 	if _, err := f.Struct(); err != nil {
+		defer rpc.release()
 		return rpc.Err(err)
 	}
+	time.AfterFunc(maxSlot, rpc.release) // the slot ends with the stream that it was claimed on
 	return nil
 }
