@@ -214,6 +214,19 @@ func (f *faults) list() (int, []string) {
 	return f.count, slices.Clone(f.text)
 }
 
+// unwatched tells of queues that something was stored in, and that nobody looked at.
+func (f *faults) unwatched(stored map[string]digest, by []*tracker) {
+	watched := make(map[string]bool, len(by))
+	for _, t := range by {
+		watched[t.queue] = true
+	}
+	for _, q := range slices.Sorted(maps.Keys(stored)) {
+		if d := stored[q]; d.Count > 0 && !watched[q] {
+			f.add("lost: %s: %d messages were acknowledged as stored, and nobody was to read them", q, d.Count)
+		}
+	}
+}
+
 // mergeStored adds what several workers stored.
 func mergeStored(parts []map[string]digest) map[string]digest {
 	out := make(map[string]digest)

@@ -105,3 +105,13 @@ func TestMergeStored(t *testing.T) {
 		t.Error(back)
 	}
 }
+
+// TestUnwatched: what was stored where nobody was to read is a fault, for it may be lost.
+func TestUnwatched(t *testing.T) {
+	var f faults
+	stored := map[string]digest{"a": {Count: 1}, "b": {Count: 2}, "c": {}}
+	f.unwatched(stored, []*tracker{newTracker("a", 1, &f)})
+	if n, told := f.list(); n != 1 || !strings.Contains(told[0], "lost: b: 2 messages") {
+		t.Errorf("%d faults: %q", n, told)
+	}
+}

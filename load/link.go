@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -124,8 +125,9 @@ func (l *link) get(ctx context.Context) (*client.Session, error) {
 	}
 }
 
-// retry makes a call, and makes it again while it fails for a reason that passes. f repeats the same call with the same ids.
+// retry makes a call, and makes it again while it fails for a reason that passes, and soon enough. f repeats the same call with the same ids.
 func (l *link) retry(ctx context.Context, f func(ctx context.Context, s *client.Session) error) error {
+	began := now()
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		s, err := l.get(ctx)
 		if err != nil {
@@ -137,11 +139,22 @@ func (l *link) retry(ctx context.Context, f func(ctx context.Context, s *client.
 		if err == nil || !passing(err) || ctx.Err() != nil {
 			return err
 		}
+		if since := time.Duration(now() - began); since > l.bearable(err) {
+			return fmt.Errorf("a call fails for %v now: %w", since.Round(time.Second), err)
+		}
 		l.r.again.calls.Add(1)
 		if err := rest(ctx, rand.N(pause)); err != nil {
 			return err
 		}
 	}
+}
+
+// bearable is for how long a call may fail in that way: a daemon that is there, and says that it cannot, is not about to come back.
+func (l *link) bearable(err error) time.Duration {
+	if errors.Is(err, quicrpc.ErrUnavailable) {
+		return min(away, l.r.cfg.Drain)
+	}
+	return away
 }
 
 // passing says whether another attempt may do better.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
@@ -49,5 +51,21 @@ func TestLinkEndsWithTheRun(t *testing.T) {
 	cancel(over)
 	if err := <-ended; !errors.Is(err, over) {
 		t.Fatalf("%v, want why the run ended", err)
+	}
+}
+
+// TestRetryGivesUp: what fails for ever ends the run, in time that one can wait for.
+func TestRetryGivesUp(t *testing.T) {
+	for fault, limit := range map[error]time.Duration{quicrpc.ErrUnavailable: 30 * time.Second, quicrpc.ErrClosed: away} {
+		synctest.Test(t, func(t *testing.T) {
+			l := meet(t, 1)[0].link
+			l.r.cfg.Drain = 30 * time.Second
+			l.set(new(client.Session))
+			began := time.Now()
+			err := l.retry(t.Context(), func(context.Context, *client.Session) error { return fault })
+			if took := time.Since(began); !errors.Is(err, fault) || took < limit || took > limit+2*maxPause {
+				t.Errorf("%v, after %v", err, took)
+			}
+		})
 	}
 }

@@ -2,15 +2,21 @@ package load
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 )
 
+// Unsent names, in Result.Values, how many messages should have been sent in the measured time and were not even Config.Drain after it.
+const Unsent = "unsent"
+
 // A pace says when messages are meant to be sent.
 type pace interface {
-	// next waits until a message is due, and returns the intended times of those that are due, at most limit; none when ctx is over.
+	// next waits until a message is due, and returns the intended times of those that are due, at most limit; none when ctx or the schedule is over.
 	next(ctx context.Context, limit int) []int64
+	// overdue is how many should have been sent by now, and were not.
+	overdue() int
 	// free tells that messages left the window.
 	free(n int)
 }
@@ -60,9 +66,12 @@ func (c *closed) free(n int) {
 	}
 }
 
+func (c *closed) overdue() int { return 0 }
+
 // open is a schedule that was made before, whatever the service does.
 type open struct {
 	at    int64 // of the next message
+	end   int64 // none is meant to be sent then or later
 	gap   float64
 	rng   *rand.Rand // nil: equal gaps
 	timer *time.Timer
@@ -71,7 +80,7 @@ type open struct {
 
 // newOpen makes a schedule of rate messages a second from start on.
 func newOpen(start int64, rate float64, poisson bool, rng *rand.Rand) *open {
-	o := &open{at: start, gap: 1e9 / rate}
+	o := &open{at: start, end: math.MaxInt64, gap: 1e9 / rate}
 	o.at += int64(o.gap * rng.Float64()) // senders do not march in step
 	if poisson {
 		o.rng = rng
@@ -80,6 +89,9 @@ func newOpen(start int64, rate float64, poisson bool, rng *rand.Rand) *open {
 }
 
 func (o *open) next(ctx context.Context, limit int) []int64 {
+	if o.at >= o.end {
+		return nil
+	}
 	for wait := o.at - now(); wait > 0; wait = o.at - now() {
 		if o.timer == nil {
 			o.timer = time.NewTimer(time.Duration(wait))
@@ -96,15 +108,26 @@ func (o *open) next(ctx context.Context, limit int) []int64 {
 		return nil
 	}
 	o.out = o.out[:0]
-	for t := now(); o.at <= t && len(o.out) < limit; {
+	for t := min(now(), o.end-1); o.at <= t && len(o.out) < limit; o.step() {
 		o.out = append(o.out, o.at)
-		gap := o.gap
-		if o.rng != nil {
-			gap *= o.rng.ExpFloat64()
-		}
-		o.at += max(1, int64(gap))
 	}
 	return o.out
+}
+
+// step goes on to the next message.
+func (o *open) step() {
+	gap := o.gap
+	if o.rng != nil {
+		gap *= o.rng.ExpFloat64()
+	}
+	o.at += max(1, int64(gap))
+}
+
+func (o *open) overdue() (n int) {
+	for t := min(now(), o.end-1); o.at <= t; o.step() {
+		n++
+	}
+	return n
 }
 
 func (o *open) free(int) {}

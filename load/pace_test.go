@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"quicnprotochat/schemas"
 )
 
 // TestOpenCountsAStall has a call take a second while 100 messages a second are to be sent: each that was due meanwhile counts from when it was meant to
@@ -92,4 +94,72 @@ func TestClosedKeepsItsWindow(t *testing.T) {
 			t.Errorf("%v, want 4 a minute after %d", due, before)
 		}
 	})
+}
+
+// TestOpenEnds: what was meant to be sent before the end is sent, however late; what is later is not.
+func TestOpenEnds(t *testing.T) {
+	for _, poisson := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg, start := Defaults(), now()
+			o := newOpen(start, 100, poisson, cfg.rng(1))
+			o.end = start + int64(time.Second)
+			n := len(o.next(t.Context(), 10))
+			time.Sleep(5 * time.Second) // a call
+			left := newOpen(start, 100, poisson, cfg.rng(1))
+			left.end = o.end
+			if all := left.overdue(); all < 70 || all > 130 {
+				t.Fatalf("poisson %v: %d were to be sent in a second", poisson, all)
+			} else {
+				for due := o.next(t.Context(), 10); len(due) > 0; due = o.next(t.Context(), 10) {
+					if due[len(due)-1] >= o.end {
+						t.Fatalf("poisson %v: meant for the end or later", poisson)
+					}
+					n += len(due)
+				}
+				if n != all || o.overdue() != 0 {
+					t.Errorf("poisson %v: %d of %d were sent, %d are overdue", poisson, n, all, o.overdue())
+				}
+			}
+		})
+	}
+}
+
+// TestSendAfterAStall: a service that stalls at the end of the measured time gets what was meant to be sent in it nevertheless, if it comes back in time; else that is told.
+func TestSendAfterAStall(t *testing.T) {
+	for stall, want := range map[time.Duration]bool{3 * time.Second: true, 20 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := Defaults()
+			cfg.Scenario, cfg.Rate, cfg.Poisson, cfg.Warmup, cfg.Duration, cfg.Drain = "relay", 100, false, 0, 2*time.Second, 10*time.Second
+			r, err := newRun(cfg, lead{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.start = now()
+			r.from.Store(r.start)
+			r.to.Store(r.start + int64(cfg.Duration))
+			over := r.start + int64(time.Second+stall)
+			s := r.newSender(1, "q", 0, 1, func(ctx context.Context, batch []message) (func() ([]outcome, error), error) {
+				return func() ([]outcome, error) {
+					if t := now(); t > r.start+int64(time.Second) && t < over {
+						time.Sleep(time.Duration(over - t))
+					}
+					out := make([]outcome, len(batch))
+					for i := range out {
+						out[i].status = schemas.EnqueueStatus_stored
+					}
+					return out, nil
+				}, nil
+			})
+			if err := r.send(t.Context(), []*sender{s}); err != nil {
+				t.Fatal(err)
+			}
+			sent, unsent := int(r.sent.Load()), int(r.values[Unsent])
+			if sent+unsent < 199 || sent+unsent > 201 || (unsent == 0) != want {
+				t.Errorf("a stall of %v: %d sent, %d not", stall, sent, unsent)
+			}
+			if in := r.stored.window.Load(); in > 110 {
+				t.Errorf("a stall of %v: %d stored in the measured time, of which half is stalled", stall, in)
+			}
+		})
+	}
 }

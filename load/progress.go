@@ -77,6 +77,9 @@ type bounded struct {
 	enough func()
 }
 
+// overdue: what is not sent was not meant to be.
+func (b *bounded) overdue() int { return 0 }
+
 func (b *bounded) next(ctx context.Context, limit int) []int64 {
 	due := b.pace.next(ctx, limit)
 	if over := -b.left.Add(-int64(len(due))); over > 0 {

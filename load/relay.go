@@ -23,7 +23,10 @@ func relay(ctx context.Context, r *run) error {
 		if sessions[i], err = r.dial(ctx, 2*i); err != nil {
 			return err
 		}
-		return r.attach(listening, hangUp, 2*i+1, inboxOnly(pairName(i)))
+		v := r.newReceiver(2*i+1, inboxOnly(pairName(i)))
+		v.expect(client.Queue{})
+		_, err = r.attachReceiver(listening, hangUp, v)
+		return err
 	}); err != nil {
 		return err
 	}
@@ -39,12 +42,7 @@ func relay(ctx context.Context, r *run) error {
 	return r.traffic(listening, senders)
 }
 
-// attach connects client `who` and has it listen until ctx is over; should it fail before, it ends the run by cancel. It returns when it listens.
-func (r *run) attach(ctx context.Context, cancel context.CancelCauseFunc, who int, queue func(client.Queue) string) error {
-	_, err := r.attachReceiver(ctx, cancel, r.newReceiver(who, queue))
-	return err
-}
-
+// attachReceiver connects a receiver and has it listen until ctx is over; should it fail before, it ends the run by cancel. It returns when it listens.
 func (r *run) attachReceiver(ctx context.Context, cancel context.CancelCauseFunc, v *receiver) (*client.Session, error) {
 	s, err := r.dial(ctx, v.who)
 	if err != nil {

@@ -181,9 +181,13 @@ func (r *run) traffic(ctx context.Context, senders []*sender) error {
 	return r.drain(ctx)
 }
 
-// send has senders send until the measured time ends.
+// send has senders send until the measured time ends, or, at a rate, until all that was meant to be sent in it is sent: what a stall has held up belongs to it.
 func (r *run) send(ctx context.Context, senders []*sender) error {
-	sending, stop := context.WithDeadline(ctx, time.Unix(0, r.to.Load()))
+	end := time.Unix(0, r.to.Load())
+	if r.cfg.Rate > 0 {
+		end = end.Add(r.cfg.Drain)
+	}
+	sending, stop := context.WithDeadline(ctx, end)
 	defer stop()
 	var group errgroup.Group
 	for _, s := range senders {
@@ -195,7 +199,15 @@ func (r *run) send(ctx context.Context, senders []*sender) error {
 			return err
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	unsent := 0
+	for _, s := range senders {
+		unsent += s.pace.overdue()
+	}
+	if unsent > 0 {
+		r.value(Unsent, float64(unsent))
+	}
+	return err
 }
 
 // drain waits until all that was stored has arrived, for Config.Drain at most, and compares.
@@ -203,7 +215,8 @@ func (r *run) drain(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	stored, err := r.barrier.stopped(ctx, r.books.snapshot())
+	own := r.books.snapshot()
+	stored, err := r.barrier.stopped(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -228,6 +241,7 @@ func (r *run) drain(ctx context.Context) error {
 	for _, t := range waiting {
 		t.end(stored[t.queue])
 	}
+	r.faults.unwatched(own, waiting)
 	sameOrder(waiting, &r.faults)
 	return nil
 }

@@ -80,6 +80,8 @@ func (b *Bound) judge(rate float64, r *Result) Step {
 	switch {
 	case r.Aborted != "":
 		s.Why = r.Aborted
+	case r.Values[Unsent] > 0:
+		s.Why = fmt.Sprintf("%.0f messages could not even be sent", r.Values[Unsent])
 	case r.Stages[b.Stage].Count == 0:
 		s.Why = "nothing was measured of " + b.Stage
 	case s.P99 > limit:

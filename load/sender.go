@@ -56,7 +56,9 @@ type sender struct {
 func (r *run) newSender(who int, queue string, receivers, senders int, send transmit) *sender {
 	s := &sender{r: r, who: who, queue: queue, send: send, size: r.size, rng: r.cfg.rng(who), ids: r.cfg.newIDs(who), needs: int32(receivers)}
 	if r.cfg.Rate > 0 {
-		s.pace = newOpen(r.start, r.cfg.Rate/float64(senders), r.cfg.Poisson, r.cfg.rng(who))
+		o := newOpen(r.start, r.cfg.Rate/float64(senders), r.cfg.Poisson, r.cfg.rng(who))
+		o.end = r.to.Load()
+		s.pace = o
 	} else {
 		s.pace = newClosed(r.cfg.Window)
 		if r.cfg.Received && receivers > 0 {
@@ -67,30 +69,32 @@ func (r *run) newSender(who int, queue string, receivers, senders int, send tran
 	return s
 }
 
-// run sends until ctx is over, and then waits for the calls under way, which end with calls.
+// run sends until ctx or the pace is over, and then waits for the calls under way, which end with calls.
 func (s *sender) run(ctx, calls context.Context) error {
 	slots := make(chan struct{}, s.r.cfg.Calls)
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	over := func() error {
+		wg.Wait()
+		select {
+		case err := <-failed:
+			return err
+		default:
+			return nil
+		}
+	}
 	for {
 		select {
 		case slots <- struct{}{}:
 		case err := <-failed:
 			return err
 		case <-ctx.Done():
-			wg.Wait()
-			select {
-			case err := <-failed:
-				return err
-			default:
-				return nil
-			}
+			return over()
 		}
 		due := s.pace.next(ctx, s.r.cfg.Batch)
 		if len(due) == 0 {
-			<-slots
-			continue
+			return over()
 		}
 		batch := s.compose(due)
 		wait, err := s.send(calls, batch)
@@ -155,7 +159,7 @@ func (s *sender) finish(batch []message, wait func() ([]outcome, error)) error {
 		switch o.status {
 		case schemas.EnqueueStatus_stored, schemas.EnqueueStatus_duplicate:
 			s.r.books.stored(m.queue, uint32(s.who), m.number, o.seq)
-			s.r.count(m.intended, &s.r.stored)
+			s.r.count(at, &s.r.stored) // now: when it was meant to be sent says nothing of what the service can do
 			if s.r.measured(m.intended) {
 				s.r.rec.record(s.who, Stored, m.intended, at, 1)
 			}
