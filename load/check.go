@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // A digest says which messages there were, whatever their order: how many, and the sum of their hashes.
@@ -79,13 +78,13 @@ type tracker struct {
 	faults *faults
 	// late is set for a receiver that was not there from the beginning: it must miss nothing between its first message and the last.
 	late bool
-	// repeats says that the connection was replaced: what was not acknowledged over the old one comes again.
-	repeats atomic.Bool
 
 	mu      sync.Mutex
-	from    uint64 // late: the place of what made it a receiver; 0: not known
-	first   uint64 // the first place that came
-	until   uint64 // late: the place of what ended that; 0: it still is one
+	acked   uint64  // the last place that was acknowledged
+	again   repeats // over a new connection
+	from    uint64  // late: the place of what made it a receiver; 0: not known
+	first   uint64  // the first place that came
+	until   uint64  // late: the place of what ended that; 0: it still is one
 	seq     uint64
 	got     digest
 	chain   uint64 // of all messages in order
@@ -102,7 +101,7 @@ func (t *tracker) place(seq uint64) bool {
 	defer t.mu.Unlock()
 	switch {
 	case seq <= t.seq:
-		if !t.repeats.Load() {
+		if !t.again.take(seq) {
 			t.faults.add("doubled: %s, receiver %d: place %d after %d", t.queue, t.who, seq, t.seq)
 		}
 		return false
@@ -112,6 +111,34 @@ func (t *tracker) place(seq uint64) bool {
 	if t.seq = seq; t.first == 0 {
 		t.first = seq
 	}
+	t.again = repeats{}
+	return true
+}
+
+// acknowledged notes up to where the service was told that it may forget.
+func (t *tracker) acknowledged(upTo uint64) {
+	t.mu.Lock()
+	t.acked = max(t.acked, upTo)
+	t.mu.Unlock()
+}
+
+// reconnected says that a new connection begins at the returned cursor: what was taken above it comes once more.
+func (t *tracker) reconnected() (cursor uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.again = repeats{t.acked + 1, t.seq}
+	return t.acked
+}
+
+// repeats are the places that may come once more: from next up to last, in order. The zero value is none.
+type repeats struct{ next, last uint64 }
+
+// take says whether a place may come once more, which is then used up with all before it.
+func (r *repeats) take(seq uint64) bool {
+	if seq < r.next || seq > r.last {
+		return false
+	}
+	r.next = seq + 1
 	return true
 }
 

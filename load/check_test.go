@@ -26,26 +26,33 @@ func TestTracker(t *testing.T) {
 	for name, c := range map[string]struct {
 		got     [][2]uint64
 		late    bool
-		repeats bool
+		repeats *repeats
 		want    string // in a violation; empty: none
 	}{
-		"all":                               {got: all},
-		"the last is lost":                  {got: all[:2], want: "2 messages came, 3 were acknowledged"},
-		"the first is lost":                 {got: all[1:], want: "2 messages came"},
-		"one in the middle is lost":         {got: [][2]uint64{{1, 1}, {3, 3}}, want: "lost: q, receiver 7: place 3 after 1"},
-		"doubled":                           {got: [][2]uint64{{1, 1}, {2, 2}, {2, 2}, {3, 3}}, want: "doubled: q, receiver 7: place 2 after 2"},
-		"doubled at a new place":            {got: [][2]uint64{{1, 1}, {2, 2}, {2, 3}}, want: "out of order: q, receiver 7: message 2 of sender 1 after 2"},
-		"comes again over a new connection": {got: [][2]uint64{{1, 1}, {2, 2}, {2, 2}, {3, 3}}, repeats: true},
-		"out of order":                      {got: [][2]uint64{{2, 1}, {1, 2}, {3, 3}}, want: "out of order"},
-		"another than was stored":           {got: [][2]uint64{{1, 1}, {2, 2}, {4, 3}}, want: "others than were stored"},
-		"late":                              {got: all[1:], late: true},
-		"late, and the last is lost":        {got: all[1:2], late: true, want: "came late"},
+		"all":                                  {got: all},
+		"the last is lost":                     {got: all[:2], want: "2 messages came, 3 were acknowledged"},
+		"the first is lost":                    {got: all[1:], want: "2 messages came"},
+		"one in the middle is lost":            {got: [][2]uint64{{1, 1}, {3, 3}}, want: "lost: q, receiver 7: place 3 after 1"},
+		"doubled":                              {got: [][2]uint64{{1, 1}, {2, 2}, {2, 2}, {3, 3}}, want: "doubled: q, receiver 7: place 2 after 2"},
+		"doubled at a new place":               {got: [][2]uint64{{1, 1}, {2, 2}, {2, 3}}, want: "out of order: q, receiver 7: message 2 of sender 1 after 2"},
+		"comes again over a new connection":    {got: [][2]uint64{{1, 1}, {2, 2}, {2, 2}, {3, 3}}, repeats: &repeats{2, 2}},
+		"comes a third time":                   {got: [][2]uint64{{1, 1}, {2, 2}, {2, 2}, {2, 2}, {3, 3}}, repeats: &repeats{2, 2}, want: "place 2 after 2"},
+		"comes again after it is acknowledged": {got: [][2]uint64{{1, 1}, {2, 2}, {1, 1}, {3, 3}}, repeats: &repeats{2, 2}, want: "place 1 after 2"},
+		"comes again behind a new one":         {got: [][2]uint64{{1, 1}, {2, 2}, {3, 3}, {2, 2}}, repeats: &repeats{1, 2}, want: "place 2 after 3"},
+		"out of order":                         {got: [][2]uint64{{2, 1}, {1, 2}, {3, 3}}, want: "out of order"},
+		"another than was stored":              {got: [][2]uint64{{1, 1}, {2, 2}, {4, 3}}, want: "others than were stored"},
+		"late":                                 {got: all[1:], late: true},
+		"late, and the last is lost":           {got: all[1:2], late: true, want: "came late"},
 	} {
 		var f faults
 		tr := newTracker("q", 7, &f)
 		tr.late = c.late
-		tr.repeats.Store(c.repeats)
-		deliver(tr, c.got...)
+		for _, m := range c.got {
+			if c.repeats != nil && tr.seq == 2 { // the connection is a new one then
+				tr.again, c.repeats = *c.repeats, nil
+			}
+			deliver(tr, m)
+		}
 		tr.end(storedOf(all...))
 		n, told := f.list()
 		if (n > 0) != (c.want != "") || !strings.Contains(strings.Join(told, "\n"), c.want) {
@@ -113,5 +120,22 @@ func TestUnwatched(t *testing.T) {
 	f.unwatched(stored, []*tracker{newTracker("a", 1, &f)})
 	if n, told := f.list(); n != 1 || !strings.Contains(told[0], "lost: b: 2 messages") {
 		t.Errorf("%d faults: %q", n, told)
+	}
+}
+
+// TestReconnected: what was taken and not acknowledged may come once more, and no other.
+func TestReconnected(t *testing.T) {
+	var f faults
+	tr := newTracker("q", 1, &f)
+	if cursor := tr.reconnected(); cursor != 0 || tr.again.take(1) {
+		t.Error("nothing came, and may come again")
+	}
+	for seq := uint64(1); seq <= 9; seq++ {
+		tr.place(seq)
+	}
+	tr.acknowledged(4)
+	tr.acknowledged(3)
+	if cursor := tr.reconnected(); cursor != 4 || tr.again != (repeats{5, 9}) {
+		t.Errorf("from %d on, again %v", cursor, tr.again)
 	}
 }

@@ -2,11 +2,13 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
+	"quicnprotochat/schemas"
 )
 
 func init() {
@@ -26,7 +28,7 @@ func groups(ctx context.Context, r *run) error {
 		}
 		v := r.newReceiver(i, r.groupOnly(i/members))
 		v.expect(client.Queue{Group: r.cfg.group(i / members), Shared: true})
-		links[i] = &link{who: i, lost: v.reconnected, listen: v.listen}
+		links[i] = &link{who: i, listen: v.listen}
 		return r.openLink(listening, hangUp, links[i])
 	})
 	if err != nil {
@@ -72,8 +74,12 @@ func (r *run) opaqueGroup(ctx context.Context, founder *link, g, members int) er
 	if err := founder.retry(ctx, func(ctx context.Context, s *client.Session) error { return s.CreateGroup(ctx, id, 0, nil) }); err != nil {
 		return fmt.Errorf("group %d: %w", g, err)
 	}
-	if _, err := founder.commit(ctx, c); err != nil {
-		return fmt.Errorf("group %d: %w", g, err)
+	out, err := founder.commit(ctx, c)
+	if err == nil && out.Status != schemas.CommitStatus_accepted && out.Status != schemas.CommitStatus_duplicate { // which an attempt before it was
+		err = errors.New(out.Status.String())
+	}
+	if err != nil {
+		return fmt.Errorf("group %d: the commit that adds the members: %w", g, err)
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func TestMemberTakes(t *testing.T) {
 	if n, text := r.faults.list(); n != 1 || !strings.Contains(text[0], "doubled") {
 		t.Fatalf("the same twice over one connection: %q", text)
 	}
-	m.again.Store(true)
+	m.again = repeats{1, 1} // as for one that is removed, and has acknowledged nothing
 	if err := m.handle(t.Context(), m.queue, batch); err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,6 @@ type link struct {
 	who int
 	// listen serves one connection until that ends, and says why.
 	listen func(ctx context.Context, s *client.Session, started func()) error
-	// lost is called before a connection is made anew.
-	lost func()
 
 	mu    sync.Mutex
 	live  *client.Session // nil: there is none
@@ -72,7 +70,6 @@ func (l *link) keep(ctx context.Context) error {
 			return err
 		}
 		l.r.again.connections.Add(1)
-		l.lost()
 		if err := rest(ctx, rand.N(pause)); err != nil {
 			return err
 		}

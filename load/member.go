@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"quicnprotochat/certs"
 	"quicnprotochat/client"
@@ -23,8 +22,6 @@ type member struct {
 	link  *link
 	// late is set for one that comes and goes: it must miss nothing while it is a member.
 	late bool
-	// again says that the connection was replaced: what was not acknowledged may come again.
-	again atomic.Bool
 
 	mu       sync.Mutex
 	group    *mls.Group // nil: it is not a member
@@ -36,6 +33,8 @@ type member struct {
 	pending  client.MessageID           // the commit that group has staged
 	inbox    uint64                     // the last place of the inbox that was taken
 	order    uint64                     // and of the group's order
+	acked    uint64                     // that was acknowledged of it
+	again    repeats                    // of it
 	tracker  *tracker                   // of the present membership, or of the last one
 	waiting  []int64                    // intended times of what is to be acknowledged
 }
@@ -66,7 +65,7 @@ func (r *run) newMember(who, g int, late bool) (*member, error) {
 		r: r, who: who, queue: client.Queue{Group: r.cfg.group(g), Shared: true}, name: groupName(g), id: id, mls: identity, late: late,
 		changed: make(chan struct{}), own: make(map[client.MessageID]stamp), commits: make(map[client.MessageID]bool),
 	}
-	m.link = &link{who: who, lost: func() { m.again.Store(true) }, listen: m.listen}
+	m.link = &link{who: who, listen: m.listen}
 	return m, nil
 }
 
@@ -77,8 +76,11 @@ func (m *member) listen(ctx context.Context, s *client.Session, started func()) 
 	if m.inbox > 0 {
 		cursors = append(cursors, client.Cursor{Seq: m.inbox})
 	}
+	m.again = repeats{}
 	if m.order > 0 && m.group != nil {
 		cursors = append(cursors, client.Cursor{Queue: m.queue, Seq: m.order})
+	} else { // who is no member any more has no cursor to give
+		m.again = repeats{m.acked + 1, m.order}
 	}
 	m.mu.Unlock()
 	return s.Listen(ctx, client.ListenOptions{Cursors: cursors, Started: started, Acknowledged: m.acknowledged}, m.handle)

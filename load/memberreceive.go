@@ -26,11 +26,12 @@ func (m *member) handle(ctx context.Context, q client.Queue, batch []client.Enve
 	return nil
 }
 
-func (m *member) acknowledged(q client.Queue, _ uint64) {
+func (m *member) acknowledged(q client.Queue, upTo uint64) {
 	if q != m.queue {
 		return
 	}
 	m.mu.Lock()
+	m.acked = max(m.acked, upTo)
 	intended := m.waiting
 	m.waiting = nil
 	m.mu.Unlock()
@@ -41,14 +42,14 @@ func (m *member) acknowledged(q client.Queue, _ uint64) {
 }
 
 // seen reports whether a place was taken before, in this membership or an earlier one, and remembers it.
-func (m *member) seen(name string, last *uint64, seq uint64) bool {
+func (m *member) seen(name string, last *uint64, again *repeats, seq uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if seq > *last {
-		*last = seq
+		*last, *again = seq, repeats{}
 		return false
 	}
-	if !m.again.Load() {
+	if !again.take(seq) {
 		m.r.faults.add("doubled: %s, receiver %d: place %d after %d", name, m.who, seq, *last)
 	}
 	m.r.redelivered.Add(1)
@@ -57,7 +58,7 @@ func (m *member) seen(name string, last *uint64, seq uint64) bool {
 
 func (m *member) welcomed(batch []client.Envelope) {
 	for _, e := range batch {
-		if m.seen("inbox", &m.inbox, e.Seq) {
+		if m.seen("inbox", &m.inbox, new(repeats), e.Seq) {
 			continue
 		}
 		if err := m.join(e.Payload); err != nil {
@@ -76,7 +77,7 @@ func (m *member) take(ctx context.Context, e *client.Envelope, intended *[]int64
 			return err
 		}
 	}
-	if m.seen(m.name, &m.order, e.Seq) {
+	if m.seen(m.name, &m.order, &m.again, e.Seq) {
 		return nil
 	}
 	t := m.tracker // only this goroutine's memberships change it: the next begins after the last has ended

@@ -49,18 +49,17 @@ func (v *receiver) expect(q client.Queue) *tracker {
 	return t
 }
 
-// reconnected says that what was not acknowledged may come again.
-func (v *receiver) reconnected() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, t := range v.trackers {
-		t.repeats.Store(true)
-	}
-}
-
-// listen takes what is pushed until ctx or the session ends, and returns why.
+// listen takes what is pushed until ctx or the session ends, and returns why. What an earlier session has brought and not acknowledged may come once more.
 func (v *receiver) listen(ctx context.Context, s *client.Session, started func()) error {
-	return s.Listen(ctx, client.ListenOptions{Started: started, Acknowledged: v.acknowledged}, v.handle)
+	var cursors []client.Cursor
+	v.mu.Lock()
+	for q, t := range v.trackers {
+		if seq := t.reconnected(); seq > 0 {
+			cursors = append(cursors, client.Cursor{Queue: q, Seq: seq})
+		}
+	}
+	v.mu.Unlock()
+	return s.Listen(ctx, client.ListenOptions{Cursors: cursors, Started: started, Acknowledged: v.acknowledged}, v.handle)
 }
 
 func (v *receiver) handle(_ context.Context, q client.Queue, batch []client.Envelope) error {
@@ -98,8 +97,11 @@ func (v *receiver) handle(_ context.Context, q client.Queue, batch []client.Enve
 	return nil
 }
 
-func (v *receiver) acknowledged(q client.Queue, _ uint64) {
+func (v *receiver) acknowledged(q client.Queue, upTo uint64) {
 	v.mu.Lock()
+	if t := v.trackers[q]; t != nil {
+		t.acknowledged(upTo)
+	}
 	intended := v.waiting[q]
 	delete(v.waiting, q)
 	v.mu.Unlock()
