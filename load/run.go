@@ -210,7 +210,7 @@ func (r *run) send(ctx context.Context, senders []*sender) error {
 	return err
 }
 
-// drain waits until all that was stored has arrived, for Config.Drain at most, and compares.
+// drain waits until all that was stored has arrived, or nothing has for Config.Drain, and compares.
 func (r *run) drain(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -220,28 +220,37 @@ func (r *run) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, cancel := context.WithTimeout(ctx, r.cfg.Drain)
-	defer cancel()
 	r.mu.Lock()
 	waiting := append([]*tracker(nil), r.trackers...)
 	r.mu.Unlock()
-	for i := 0; i < len(waiting) && limit.Err() == nil; {
-		if waiting[i].done(stored[waiting[i].queue]) {
-			i++
-			continue
-		}
-		select {
-		case <-r.arrivals:
-		case <-limit.Done():
-		}
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := r.await(ctx, waiting, stored); err != nil {
+		return err
 	}
 	for _, t := range waiting {
 		t.end(stored[t.queue])
 	}
 	r.faults.unwatched(own, waiting)
 	sameOrder(waiting, &r.faults)
+	return nil
+}
+
+// await returns when the trackers have what was stored, or nothing has come for Config.Drain: a backlog may be longer than that.
+func (r *run) await(ctx context.Context, waiting []*tracker, stored map[string]digest) error {
+	idle := time.NewTimer(r.cfg.Drain)
+	defer idle.Stop()
+	for i := 0; i < len(waiting); {
+		if waiting[i].done(stored[waiting[i].queue]) {
+			i++
+			continue
+		}
+		select {
+		case <-r.arrivals:
+			idle.Reset(r.cfg.Drain)
+		case <-idle.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	return nil
 }

@@ -47,7 +47,7 @@ type sender struct {
 	rng    *rand.Rand
 	ids    ids
 	number uint64
-	// left counts, for each message in the window, the receivers that do not have it yet; nil: it leaves the window when it is stored.
+	// left counts, for each message in the window, at its number modulo the window, the receivers that do not have it yet; nil: it leaves the window when it is stored.
 	left  []atomic.Int32
 	needs int32
 }
@@ -96,21 +96,48 @@ func (s *sender) run(ctx, calls context.Context) error {
 		if len(due) == 0 {
 			return over()
 		}
-		batch := s.compose(due)
-		wait, err := s.send(calls, batch)
-		if err != nil {
-			return fmt.Errorf("sender %d: %w", s.who, err)
-		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := s.finish(batch, wait); err != nil {
-				select {
-				case failed <- fmt.Errorf("sender %d: %w", s.who, err):
-				default:
-				}
+		for batch, first := s.compose(due), true; len(batch) > 0; first = false {
+			if !first {
+				slots <- struct{}{}
 			}
-		})
+			n := fitting(batch)
+			if err := s.begin(calls, batch[:n:n], &wg, slots, failed); err != nil {
+				return err
+			}
+			batch = batch[n:]
+		}
 	}
+}
+
+// begin makes a call, and has its answer taken, which gives the slot back.
+func (s *sender) begin(calls context.Context, batch []message, wg *sync.WaitGroup, slots <-chan struct{}, failed chan<- error) error {
+	wait, err := s.send(calls, batch)
+	if err != nil {
+		return fmt.Errorf("sender %d: %w", s.who, err)
+	}
+	wg.Go(func() {
+		defer func() { <-slots }()
+		if err := s.finish(batch, wait); err != nil {
+			select {
+			case failed <- fmt.Errorf("sender %d: %w", s.who, err):
+			default:
+			}
+		}
+	})
+	return nil
+}
+
+// callBytes is how much payload goes into one call: half of what a message of the protocol may hold, for encryption pads.
+const callBytes = 512 << 10
+
+// fitting is how many messages go into one call, at least one.
+func fitting(batch []message) int {
+	n, bytes := 0, 0
+	for n < len(batch) && (n == 0 || bytes+len(batch[n].payload) <= callBytes) {
+		bytes += len(batch[n].payload)
+		n++
+	}
+	return n
 }
 
 // compose makes the messages that are due.
@@ -118,7 +145,7 @@ func (s *sender) compose(due []int64) []message {
 	batch := make([]message, len(due))
 	at := now()
 	for i, intended := range due {
-		s.number++
+		s.next()
 		var head []byte
 		if s.head != nil {
 			head = s.head()
@@ -133,9 +160,6 @@ func (s *sender) compose(due []int64) []message {
 		if s.route != nil {
 			batch[i].to, batch[i].queue = s.route()
 		}
-		if s.left != nil {
-			s.left[s.number%uint64(len(s.left))].Store(s.needs)
-		}
 		if s.r.measured(intended) {
 			s.r.rec.record(s.who, Late, intended, at, 1)
 		}
@@ -143,6 +167,21 @@ func (s *sender) compose(due []int64) []message {
 	s.r.sent.Add(uint64(len(batch)))
 	return batch
 }
+
+// next chooses the next message's number: in a window one whose place is not taken. Messages that were refused leave early, so numbers can come round to one that is
+// still under way; there are never more of these than places.
+func (s *sender) next() {
+	s.number++
+	if s.left == nil {
+		return
+	}
+	for s.place(s.number).Load() != 0 {
+		s.number++
+	}
+	s.place(s.number).Store(s.needs)
+}
+
+func (s *sender) place(number uint64) *atomic.Int32 { return &s.left[number%uint64(len(s.left))] }
 
 // finish takes the answer to a call.
 func (s *sender) finish(batch []message, wait func() ([]outcome, error)) error {
@@ -168,6 +207,9 @@ func (s *sender) finish(batch []message, wait func() ([]outcome, error)) error {
 			}
 		default:
 			s.r.refuse(o.status)
+			if s.left != nil {
+				s.place(m.number).Store(0)
+			}
 			back++
 		}
 	}
@@ -177,7 +219,7 @@ func (s *sender) finish(batch []message, wait func() ([]outcome, error)) error {
 
 // received tells that one receiver has a message.
 func (s *sender) received(number uint64) {
-	if s.left != nil && s.left[number%uint64(len(s.left))].Add(-1) == 0 {
+	if s.left != nil && s.place(number).Add(-1) == 0 {
 		s.pace.free(1)
 	}
 }
