@@ -65,7 +65,8 @@ func (w *watch) mark(ctx context.Context, name string) error {
 	}
 	cost := readCost(w.server.process(), w.server.data, true)
 	w.values["goroutines_"+name] = float64(st.Goroutines)
-	w.values["heap_mib_"+name] = float64(st.HeapInuse) / mebi
+	w.values["heap_mib_"+name] = float64(st.HeapAlloc) / mebi // not HeapInuse: where few objects live, that is what garbage of before has scattered them over
+	w.values["spans_mib_"+name] = float64(st.HeapInuse) / mebi
 	w.values["rss_mib_"+name] = float64(cost.RSS) / mebi
 	w.values["disk_mib_"+name] = float64(cost.Disk) / mebi
 	return nil
