@@ -81,13 +81,13 @@ func (b *bench) perform(ctx context.Context, cancel context.CancelCauseFunc, cfg
 			cancel(err)
 		}
 	}
-	parts := []*part{perform(ctx, cfg, lead{b.peers}, b.server, func(s sample) { agg.add(0, s) }, mark)}
+	parts := []*part{perform(ctx, cfg, lead{b.peers, agg.begin}, b.server, func(s sample) { agg.add(0, s) }, mark)}
 	if parts[0].Aborted != "" {
 		if cause := context.Cause(ctx); cause != nil {
 			parts[0].Aborted = cause.Error() // that a worker is gone, say, and not that a call of ours was cancelled for it
 		}
 		hangUpPeers(b.peers)
-		return parts
+		return append(parts, b.found()...)
 	}
 	for _, p := range b.peers {
 		d, err := p.next(ctx, typePart)
@@ -97,11 +97,24 @@ func (b *bench) perform(ctx context.Context, cancel context.CancelCauseFunc, cfg
 		}
 		parts = append(parts, d.Part)
 	}
-	return parts
+	return append(parts, b.found()...)
+}
+
+// found is what workers that did not come to the run's end have found until then: a violation is one all the same.
+func (b *bench) found() (out []*part) {
+	for _, p := range b.peers {
+		if short := p.found(); short != nil {
+			out = append(out, &part{Violations: short.Violations, Told: short.Told})
+		}
+	}
+	return out
 }
 
 // lead is the barrier of the process that leads the run.
-type lead struct{ peers []*peer }
+type lead struct {
+	peers []*peer
+	begun func() // called when the run begins; may be nil
+}
 
 // headStart is how long before the begin of a run the workers are told of it.
 const headStart = 100 * time.Millisecond
@@ -120,6 +133,9 @@ func (l lead) ready(ctx context.Context) (int64, error) {
 		if err := p.t.send(dispatch{Type: typeStart, At: start + int64(p.offset)}); err != nil {
 			return 0, fmt.Errorf("worker %s: %w", p.name, err)
 		}
+	}
+	if l.begun != nil {
+		l.begun()
 	}
 	return start, nil
 }

@@ -118,6 +118,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: rate %v, events %v, loss %v", ErrConfig, c.Rate, c.Events, c.Loss)
 	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0:
 		return fmt.Errorf("%w: a time is not positive, or the interval is under 10 ms", ErrConfig)
+	case max(c.Duration, c.Warmup, c.Drain, c.Interval, c.Restarts, c.KeepAlive, c.Settle) > maxTime:
+		return fmt.Errorf("%w: a time is over %v", ErrConfig, maxTime)
+	case c.DaemonCPUProfile != "" && (c.Daemon == "" || c.Scenario == "offline" || c.Restarts > 0):
+		return fmt.Errorf("%w: a profile of the daemon is made of one that the run starts, once", ErrConfig)
 	case c.Scenario == "soak" && c.Daemon == "":
 		return fmt.Errorf("%w: soak watches, and kills, a daemon that it has started", ErrConfig)
 	case c.Worker < 0 || c.Worker >= c.Workers || c.Workers > maxWorkers:
@@ -152,6 +156,7 @@ func (c *Config) trust() (certs.Trust, error) {
 }
 
 const (
+	maxTime    = 30 * 24 * time.Hour
 	maxMembers = 2000 // added by one commit, and one more
 	maxBatch   = 1024 // submissions of a call (ServerInfo.maxBatch)
 	maxCalls   = 256

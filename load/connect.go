@@ -104,8 +104,10 @@ func (r *run) turns(ctx context.Context, targets []*target, end int64, told bool
 	}
 	for now() < end {
 		for _, t := range targets {
-			if err := r.turnOf(ctx, t, now()+int64(each), told); err != nil {
-				return err
+			if begin := now(); begin < end {
+				if err := r.turnOf(ctx, t, min(begin+int64(each), end), told); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -128,8 +130,9 @@ func (r *run) turnOf(ctx context.Context, t *target, end int64, told bool) error
 					return err
 				}
 				count.Add(1)
-				if t.told && told {
-					r.count(from, &r.ops)
+				if t.told && told { // each counts that its turn's time and cost are told for
+					r.ops.all.Add(1)
+					r.ops.window.Add(1)
 					r.rec.record(d.who, Handshake, from, d.ready, 1)
 				}
 			}

@@ -19,7 +19,7 @@ type Cost struct {
 	Threads    int64   `json:"threads"`
 	Voluntary  int64   `json:"switches"`    // the process waited
 	Forced     int64   `json:"preemptions"` // it was made to
-	ReadBytes  int64   `json:"read_bytes"`  // from disk
+	ReadBytes  int64   `json:"read_bytes"`  // from disk; -1, and so the next three: not known
 	WriteBytes int64   `json:"write_bytes"` // as the kernel counts what will go to disk: of a few bytes in a large page of the cache the whole page, some 1 MiB
 	Writes     int64   `json:"write_calls"` // of any kind, network included where it uses write
 	Written    int64   `json:"written"`     // bytes of these: QUIC's packets are sent by other calls and are not in it
@@ -57,8 +57,10 @@ func readCost(pid int, data string, disk bool) (c Cost) {
 		c.Voluntary += p["voluntary_ctxt_switches"]
 		c.Forced += p["nonvoluntary_ctxt_switches"]
 	}
-	io := pairs(proc + "io")
-	c.ReadBytes, c.WriteBytes, c.Writes, c.Written = io["read_bytes"], io["write_bytes"], io["syscw"], io["wchar"]
+	c.ReadBytes, c.WriteBytes, c.Writes, c.Written = -1, -1, -1, -1
+	if io := pairs(proc + "io"); len(io) > 0 { // of another user's process it is not told
+		c.ReadBytes, c.WriteBytes, c.Writes, c.Written = io["read_bytes"], io["write_bytes"], io["syscw"], io["wchar"]
+	}
 	if data != "" {
 		c.Flushes = flushes(data)
 	}
@@ -105,8 +107,11 @@ func flushes(dir string) int64 {
 	return -1
 }
 
-// diskUse is what the files of a directory take.
+// diskUse is what the files of a directory take; -1: it cannot be read.
 func diskUse(dir string) (n int64) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return -1
+	}
 	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return nil // files come and go
@@ -127,10 +132,12 @@ func (c Cost) minus(e Cost) Cost {
 	d.CPU -= e.CPU
 	d.Voluntary -= e.Voluntary
 	d.Forced -= e.Forced
-	d.ReadBytes -= e.ReadBytes
-	d.WriteBytes -= e.WriteBytes
-	d.Writes -= e.Writes
-	d.Written -= e.Written
+	if c.Written >= 0 && e.Written >= 0 {
+		d.ReadBytes -= e.ReadBytes
+		d.WriteBytes -= e.WriteBytes
+		d.Writes -= e.Writes
+		d.Written -= e.Written
+	}
 	if c.Flushes >= 0 && e.Flushes >= 0 {
 		d.Flushes -= e.Flushes
 	}

@@ -45,7 +45,7 @@ func fanout(ctx context.Context, r *run) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	send, read := r.readsOwn(listening, founder)
+	send, read := r.readsOwn(listening, hangUp, founder)
 	defer read()
 	s := r.newSender(0, fanoutName, r.cfg.Members, 1, send)
 	head := frame(r.cfg.group(0), 1, contentApplication)
@@ -75,8 +75,8 @@ func (r *run) attachMember(ctx context.Context, cancel context.CancelCauseFunc, 
 const ownEvery = 1000
 
 // readsOwn is toGroup for a sender that has what it posted, but does not listen: a member too, it acknowledges that now and then, because what a member
-// has not acknowledged the service keeps. wait returns when it has, once ctx is over.
-func (r *run) readsOwn(ctx context.Context, s *client.Session) (send transmit, wait func()) {
+// has not acknowledged the service keeps. wait returns when it has, once ctx is over. If it cannot, it ends the run by fail.
+func (r *run) readsOwn(ctx context.Context, fail context.CancelCauseFunc, s *client.Session) (send transmit, wait func()) {
 	group := r.cfg.group(0)
 	post, posted := toGroup(always(s), group), make(chan uint64, 1)
 	ctx, stop := context.WithCancel(ctx)
@@ -90,7 +90,8 @@ func (r *run) readsOwn(ctx context.Context, s *client.Session) (send transmit, w
 				}
 				read = last
 				if err := s.Acknowledge(ctx, []client.Cursor{{Queue: client.Queue{Group: group, Shared: true}, Seq: last}}); err != nil && ctx.Err() == nil {
-					r.faults.add("the sender could not acknowledge what it sent: %v", err)
+					fail(fmt.Errorf("the sender could not acknowledge what it sent: %w", err))
+					return
 				}
 			case <-ctx.Done():
 				return
@@ -146,7 +147,7 @@ func (r *run) tellCopies(ctx context.Context, before daemonStats, written Cost) 
 	if after, err := r.server.stats(ctx, false); err == nil && before.Goroutines > 0 {
 		r.value("copies_per_message", float64(after.Store.Stored-before.Store.Stored)/messages)
 	}
-	if d := readCost(r.server.process(), "", false).minus(written); d.OK {
+	if d := readCost(r.server.process(), "", false).minus(written); d.OK && d.Written >= 0 {
 		r.value("bytes_written_per_message", float64(d.Written)/messages)
 	}
 }

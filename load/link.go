@@ -59,7 +59,12 @@ func (l *link) keep(ctx context.Context) error {
 	pause, connected := minPause, false
 	var lost int64 // when the last connection was; 0: there is one, or was none yet
 	for tries := 1; ; tries++ {
-		err := l.once(ctx, func() { pause, connected, lost = minPause, true, 0 })
+		err := l.once(ctx, func() {
+			if lost != 0 {
+				l.r.again.connections.Add(1)
+			}
+			pause, connected, lost = minPause, true, 0
+		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -69,7 +74,6 @@ func (l *link) keep(ctx context.Context) error {
 		if !passing(err) || !connected && tries == firstTries || now()-lost > int64(away) {
 			return err
 		}
-		l.r.again.connections.Add(1)
 		if err := rest(ctx, rand.N(pause)); err != nil {
 			return err
 		}

@@ -76,8 +76,15 @@ type aggregate struct {
 func newAggregate(cfg *Config, s *server, main Stage, show func(Interval)) *aggregate {
 	return &aggregate{
 		cfg: cfg, server: s, show: show, main: main, parts: make(map[int]int), next: make([]int, cfg.Workers), pending: make(map[int]*sample),
-		lastCost: readCost(s.process(), s.data, false),
 	}
+}
+
+// begin is called when the run begins: what the daemon did before, for clients that connect, belongs to no interval.
+func (a *aggregate) begin() {
+	cost := readCost(a.server.process(), "", false)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lastCost = cost
 }
 
 // add takes the next sample of a worker.

@@ -25,9 +25,6 @@ type profiles struct {
 // openProfiles makes the files, so that a path that cannot be written ends the run before it begins.
 func openProfiles(cfg *Config, s *server) (p *profiles, err error) {
 	p = &profiles{cfg: cfg, server: s}
-	if cfg.DaemonCPUProfile != "" && s.debugSocket() == "" {
-		return nil, fmt.Errorf("%w: a profile of the daemon is made of one that the run starts", ErrConfig)
-	}
 	if cfg.CPUProfile != "" {
 		if p.own, err = os.Create(cfg.CPUProfile); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)

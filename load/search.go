@@ -201,29 +201,38 @@ func SearchRate(ctx context.Context, cfg Config, team Team, version string, boun
 	if err := bound.check(); err != nil {
 		return nil, err
 	}
+	if cfg.CPUProfile != "" || cfg.DaemonCPUProfile != "" {
+		return nil, fmt.Errorf("%w: a profile is of one run, and a search is many", ErrConfig)
+	}
 	cfg.Rate, cfg.Duration = bound.Start, bound.Duration
 	cfg.Warmup = min(cfg.Warmup, max(bound.Duration/3, 100*time.Millisecond))
 	b, err := openBench(ctx, cfg, team, version)
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{bound: bound, tell: tell, try: func(ctx context.Context, rate float64) (*Result, error) {
+	f := &finder{bound: bound, tell: tell}
+	f.try = func(ctx context.Context, rate float64) (*Result, error) {
 		c := b.cfg
 		c.Rate = rate
 		r := b.run(ctx, c, nil)
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case r.Violations > 0: // no rate excuses that
-			return nil, r.verdict()
-		case r.Aborted != "" && len(b.peers) > 0:
-			return nil, r.verdict()
-		}
-		return r, nil
-	}}
+		return r, b.excuse(ctx, r, len(f.steps) == 0)
+	}
 	res, err = f.search(ctx)
 	if res != nil {
 		res.Search = f.steps
 	}
 	return res, errors.Join(err, b.close())
+}
+
+// excuse returns what of a step no rate excuses: a violation, a daemon that is dead, or that was not there for the first step either, and workers in no known state.
+func (b *bench) excuse(ctx context.Context, r *Result, first bool) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case b.server.dead():
+		return fmt.Errorf("the daemon ended by itself:\n%s", b.server.lastLines())
+	case r.Violations > 0, r.Aborted != "" && (first || len(b.peers) > 0):
+		return r.verdict()
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -110,5 +111,35 @@ func TestJudge(t *testing.T) {
 		if err := bad.check(); !errors.Is(err, ErrConfig) {
 			t.Errorf("%+v: %v", bad, err)
 		}
+	}
+}
+
+// TestExcuse: a search ends when its first step finds no daemon, or when the daemon has died; a later step that breaks off is only not kept.
+func TestExcuse(t *testing.T) {
+	broken, fine := &Result{Aborted: "no daemon"}, &Result{}
+	exit := make(chan struct{})
+	close(exit)
+	alive, dead := &server{}, &server{cmd: new(exec.Cmd), exit: exit, log: []string{"panic: why"}}
+	for name, c := range map[string]struct {
+		b     *bench
+		r     *Result
+		first bool
+		want  string
+	}{
+		"fine": {&bench{server: alive}, fine, true, ""}, "no daemon": {&bench{server: alive}, broken, true, "no daemon"}, "overload": {&bench{server: alive}, broken, false, ""},
+		"workers": {&bench{server: alive, peers: []*peer{{}}}, broken, false, "no daemon"}, "dead": {&bench{server: dead}, broken, false, "panic: why"},
+	} {
+		err := c.b.excuse(t.Context(), c.r, c.first)
+		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestSearchTakesNoProfile(t *testing.T) {
+	cfg := Defaults()
+	cfg.Scenario, cfg.Addr, cfg.CPUProfile = "relay", "127.0.0.1:1", "x"
+	if _, err := SearchRate(t.Context(), cfg, Team{}, "test", DefaultBound(), nil); !errors.Is(err, ErrConfig) {
+		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,19 +75,24 @@ func (s *server) launch(ctx context.Context, program, listen string) (addr, pin 
 	if err != nil {
 		return "", "", err
 	}
-	if err := cmd.Start(); err != nil {
+	listening, exit, began := make(chan [2]string, 1), make(chan struct{}), make(chan error)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // so that no daemon outlives a harness that was killed
+	go func() {
+		defer close(exit)
+		runtime.LockOSThread() // the signal comes when this thread ends, not the process
+		err := cmd.Start()
+		began <- err
+		if err == nil {
+			s.readLog(bufio.NewScanner(stderr), listening)
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-began; err != nil {
 		return "", "", fmt.Errorf("%w: the daemon: %w", ErrConfig, err)
 	}
 	s.mu.Lock()
-	s.cmd, s.pid, s.exit = cmd, cmd.Process.Pid, make(chan struct{})
-	exit := s.exit
+	s.cmd, s.pid, s.exit = cmd, cmd.Process.Pid, exit
 	s.mu.Unlock()
-	listening := make(chan [2]string, 1)
-	go func() {
-		defer close(exit)
-		s.readLog(bufio.NewScanner(stderr), listening)
-		_ = cmd.Wait()
-	}()
 	timeout := time.NewTimer(time.Minute)
 	defer timeout.Stop()
 	select {
@@ -159,6 +165,22 @@ func (s *server) ended() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.exit
+}
+
+// dead says whether our daemon has ended by itself.
+func (s *server) dead() bool {
+	s.mu.Lock()
+	cmd, exit := s.cmd, s.exit
+	s.mu.Unlock()
+	if cmd == nil {
+		return false // not ours, or we have ended it
+	}
+	select {
+	case <-exit:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends our daemon in an orderly way and removes what it left.

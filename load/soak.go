@@ -93,7 +93,7 @@ func (w *watch) during(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-w.server.ended():
-			return fmt.Errorf("the daemon ended by itself:\n%s", w.server.lastLines())
+			return w.crashed()
 		case <-kill:
 			if err := w.restart(ctx); err != nil && ctx.Err() == nil {
 				return err
@@ -108,6 +108,10 @@ func (w *watch) during(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+func (w *watch) crashed() error {
+	return fmt.Errorf("the daemon ended by itself:\n%s", w.server.lastLines())
 }
 
 // at is a part of the measured time.
@@ -125,6 +129,9 @@ func (w *watch) most(name string, v float64) { w.values[name] = max(w.values[nam
 
 // restart kills the daemon and starts it again, at the same address. It does not stop halfway: the clients that are to finish need a daemon.
 func (w *watch) restart(ctx context.Context) error {
+	if w.server.dead() { // a select that has both may choose the kill
+		return w.crashed()
+	}
 	began := now()
 	if err := w.server.end(syscall.SIGKILL); err != nil {
 		return err

@@ -84,7 +84,11 @@ func (r *Result) writeCost(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "%.2f cores, %d MiB (peak %d), %d threads, %.0f waits/s, %.0f preemptions/s\n", c.CPU/r.Seconds, c.RSS>>20, c.Peak>>20, c.Threads,
 			float64(c.Voluntary)/r.Seconds, float64(c.Forced)/r.Seconds)
-		fmt.Fprintf(b, "disk: %.1f MB/s written", float64(c.Written)/1e6/r.Seconds)
+		if c.Written >= 0 {
+			fmt.Fprintf(b, "disk: %.1f MB/s written", float64(c.Written)/1e6/r.Seconds)
+		} else {
+			b.WriteString("disk: what is written is not known")
+		}
 		if c.Flushes >= 0 {
 			fmt.Fprintf(b, ", %.0f flushes/s", float64(c.Flushes)/r.Seconds)
 		}

@@ -81,7 +81,10 @@ func Perform(ctx context.Context, trials []Trial, daemon, version string, show f
 	for _, t := range trials {
 		t.Config.Daemon = daemon
 		if t.Half {
-			t.Config.Rate = rate / 2
+			if t.Config.Rate = rate / 2; t.Config.Rate == 0 { // which would be a closed loop
+				failed = errors.Join(failed, fmt.Errorf("%s: the one before reached nothing", t.Name))
+				continue
+			}
 		}
 		res, err := Execute(ctx, t.Config, Team{}, version, show)
 		if res == nil {

@@ -50,3 +50,12 @@ func TestRow(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestHalfOfNothing: a run at half of a rate of nothing is not begun as a closed loop.
+func TestHalfOfNothing(t *testing.T) {
+	c := pretendConfig()
+	err := Perform(t.Context(), []Trial{{Name: "half", Config: c, Half: true}}, "program", "test", nil, func(Trial, *Result) { t.Error("it ran") })
+	if err == nil || !strings.Contains(err.Error(), "reached nothing") {
+		t.Error(err)
+	}
+}

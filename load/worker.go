@@ -18,6 +18,7 @@ const minToken = 16
 const (
 	greetingTime = 5 * time.Second
 	handover     = 2 * time.Second // for the caller before to be done with
+	acceptPause  = time.Second     // before another attempt to accept
 	maxStrangers = 16              // connections that have not shown yet that they know the token
 )
 
@@ -44,10 +45,12 @@ func ServeWorkers(ctx context.Context, l net.Listener, token string, tell func(s
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			return err
+			tell(fmt.Sprintf("no connection can be accepted: %v", err)) // for lack of file descriptors, say: that passes
+			_ = rest(ctx, acceptPause)
+			continue
 		}
 		select {
 		case strangers <- struct{}{}:
@@ -146,7 +149,11 @@ func obey(ctx context.Context, t *talk, lines <-chan dispatch, d dispatch) error
 		cfg := *d.Config
 		// A worker starts nothing and looks at no process of its machine: that is for the caller's own part.
 		cfg.Daemon, cfg.Data, cfg.PID = "", "", 0
-		if err := cfg.check(); err != nil {
+		err := cfg.check()
+		if err == nil && cfg.Worker == 0 {
+			err = fmt.Errorf("%w: the first part of a run is the caller's own", ErrConfig)
+		}
+		if err != nil {
 			return t.send(dispatch{Type: typeFailed, Error: err.Error()})
 		}
 		p := perform(ctx, cfg, &called{t, lines}, nil, func(s sample) { _ = t.send(dispatch{Type: typeSample, Sample: s.toWire()}) }, nil)

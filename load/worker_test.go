@@ -23,6 +23,7 @@ func init() {
 			return err
 		}
 		if failing.Load() == int64(r.cfg.Worker)+1 {
+			r.faults.add("lost, before it failed")
 			return errors.New("told to fail")
 		}
 		if err := until(ctx, r.to.Load()); err != nil {
@@ -89,12 +90,12 @@ func TestWorkerFails(t *testing.T) {
 		cfg := pretendConfig()
 		cfg.Duration = time.Minute // which nobody waits for
 		start := time.Now()
-		_, err := Execute(t.Context(), cfg, team, "test", nil)
-		if err == nil || !strings.Contains(err.Error(), "told to fail") || time.Since(start) > 20*time.Second {
+		res, err := Execute(t.Context(), cfg, team, "test", nil)
+		if !errors.Is(err, ErrViolation) || !strings.Contains(err.Error(), "lost, before it failed") || time.Since(start) > 20*time.Second {
 			t.Errorf("worker %d, after %v: %v", who, time.Since(start), err)
 		}
-		if who > 0 && err != nil && !strings.Contains(err.Error(), team.Addrs[who-1]) {
-			t.Errorf("worker %d is not named: %v", who, err)
+		if res == nil || !strings.Contains(res.Aborted, "told to fail") || who > 0 && !strings.Contains(res.Aborted, team.Addrs[who-1]) {
+			t.Errorf("worker %d is not named: %+v", who, res)
 		}
 	}
 	failing.Store(0)
@@ -164,5 +165,50 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%q: not hung up", text[:min(20, len(text))])
 		}
 		_ = c.Close()
+	}
+}
+
+// TestCompareClocks: a worker's clock that differs by no more than can be measured is right, whatever its address.
+func TestCompareClocks(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 40 * time.Millisecond, -40 * time.Millisecond} {
+		here, there := net.Pipe()
+		go func() {
+			w := newTalk(there)
+			for range clockRounds {
+				if _, err := w.want(typeClock, maxGreeting); err != nil {
+					return
+				}
+				_ = w.send(dispatch{Type: typeClock, At: now() + int64(ahead)})
+			}
+		}()
+		p := newPeer("w", here, here.Close)
+		if err := p.compareClocks(); err != nil {
+			t.Fatal(err)
+		}
+		if off := (p.offset - ahead).Abs(); off > 20*time.Millisecond || ahead == 0 && p.offset != 0 {
+			t.Errorf("a clock ahead by %v: measured %v", ahead, p.offset)
+		}
+		_ = here.Close()
+		_ = there.Close()
+	}
+}
+
+// TestWorkerDoesNotLead: a worker takes no part that is the caller's own, nor one of a run that is for one process.
+func TestWorkerDoesNotLead(t *testing.T) {
+	for _, worker := range []int{0, 1} {
+		here, there := net.Pipe()
+		ended := make(chan error, 1)
+		go func() { ended <- WorkFor(t.Context(), there) }()
+		cfg := pretendConfig()
+		cfg.Worker, cfg.Workers = worker, 1
+		talk := newTalk(here)
+		if err := talk.send(dispatch{Type: typeRun, Config: &cfg}); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := talk.receive(maxLine); err != nil || d.Type != typeFailed {
+			t.Errorf("worker %d of 1: %+v, %v", worker, d, err)
+		}
+		_ = here.Close()
+		<-ended
 	}
 }

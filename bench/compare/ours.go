@@ -145,14 +145,34 @@ func (b *ourBroker) publisher(ctx context.Context, topic int, acked func(int), f
 			case <-b.listening.Done():
 				return
 			}
-			if err := send(b.listening, batch); err != nil {
-				fail(err)
-				return
+			for len(batch) > 0 {
+				n := fitting(batch)
+				if err := send(b.listening, batch[:n]); err != nil {
+					fail(err)
+					return
+				}
+				acked(n)
+				batch = batch[n:]
 			}
-			acked(len(batch))
 		}
 	}()
 	return p, nil
+}
+
+// What one call may hold (docs/protocol.md): messages, and bytes, of which a half is used.
+const (
+	callMessages = 1024
+	callBytes    = 512 << 10
+)
+
+// fitting is how many messages go into one call, at least one.
+func fitting(batch [][]byte) int {
+	n, size := 0, 0
+	for n < min(len(batch), callMessages) && (n == 0 || size+len(batch[n]) <= callBytes) {
+		size += len(batch[n])
+		n++
+	}
+	return n
 }
 
 // found makes a group, whose first epoch has all members.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,20 +37,25 @@ func launch(ctx context.Context, cmd *exec.Cmd, ready func(line string) string) 
 	if err != nil {
 		return nil, "", err
 	}
-	// A server of ours ends when its standard input does, so that none outlives a comparison that was killed.
-	if _, err := cmd.StdinPipe(); err != nil {
-		return nil, "", err
-	}
-	if err := cmd.Start(); err != nil {
+	if _, err := cmd.StdinPipe(); err != nil { // NATS runs until that ends
 		return nil, "", err
 	}
 	p := &process{cmd: cmd, exit: make(chan struct{})}
-	found := make(chan string, 1)
+	found, began := make(chan string, 1), make(chan error)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // so that no server outlives a comparison that was killed
 	go func() {
 		defer close(p.exit)
-		p.read(out, ready, found)
-		_ = cmd.Wait()
+		runtime.LockOSThread() // the signal comes when this thread ends, not the process
+		err := cmd.Start()
+		began <- err
+		if err == nil {
+			p.read(out, ready, found)
+			_ = cmd.Wait()
+		}
 	}()
+	if err := <-began; err != nil {
+		return nil, "", err
+	}
 	limit := time.NewTimer(startLimit)
 	defer limit.Stop()
 	select {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,29 +43,36 @@ func bench(cmd *cobra.Command, f *benchFlags) error {
 	if f.daemon == "" || !(f.scale > 0 && f.scale <= 1) {
 		return fmt.Errorf("%w: bench needs --daemon, and a --scale above 0 and at most 1", errUsage)
 	}
-	lines := io.Discard
-	if f.json != "" {
-		file, err := os.Create(f.json)
-		if err != nil {
-			return fmt.Errorf("%w: %w", load.ErrConfig, err)
-		}
-		defer file.Close()
-		lines = file
+	if f.json == "" {
+		return trials(cmd, f, io.Discard)
 	}
-	trials := load.Short(f.scale)
+	file, err := os.Create(f.json)
+	if err != nil {
+		return fmt.Errorf("%w: %w", load.ErrConfig, err)
+	}
+	err = trials(cmd, f, file)
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// trials runs them all, and writes their results to lines.
+func trials(cmd *cobra.Command, f *benchFlags, lines io.Writer) error {
+	all := load.Short(f.scale)
 	if f.growth {
-		trials = load.Growth(f.scale)
+		all = load.Growth(f.scale)
 	}
 	out, enc := cmd.OutOrStdout(), json.NewEncoder(lines)
 	fmt.Fprint(out, load.TableHead)
 	var runs []report.Run
-	before := 0.0
+	before, unwritten := 0.0, error(nil)
 	p := newProgress(os.Stderr)
 	show := p.show
 	if !p.terminal {
 		show = nil // the rows are the progress
 	}
-	err := load.Perform(cmd.Context(), trials, f.daemon, buildinfo.Version(), show, func(t load.Trial, r *load.Result) {
+	err := load.Perform(cmd.Context(), all, f.daemon, buildinfo.Version(), show, func(t load.Trial, r *load.Result) {
 		p.end()
 		name := t.Name
 		if unit := r.Unit(); t.Next && before > 0 {
@@ -72,10 +80,13 @@ func bench(cmd *cobra.Command, f *benchFlags) error {
 		}
 		before = r.Unit()
 		fmt.Fprint(out, r.Row(name))
-		_ = enc.Encode(r)
+		if e := enc.Encode(r); unwritten == nil {
+			unwritten = e
+		}
 		runs = append(runs, report.Run{Name: t.Name, Result: r})
 	})
 	p.end()
+	err = errors.Join(err, unwritten)
 	if f.html != "" && len(runs) > 0 {
 		if e := writeFile(f.html, func(w io.Writer) error { return report.Write(w, runs) }); err == nil {
 			err = e

@@ -88,6 +88,9 @@ func Compare(a, b []*load.Result) []Row {
 	var rows []Row
 	for _, f := range figures() {
 		va, vb := gather(a, f), gather(b, f)
+		if len(va) > 0 && len(vb) == 0 && f.More { // that nothing was done at all is no reason not to compare how much was
+			vb = []float64{0}
+		}
 		if len(va) == 0 || len(vb) == 0 {
 			continue
 		}

@@ -9,6 +9,10 @@ import (
 
 func results(delivered ...float64) (out []*load.Result) {
 	for _, d := range delivered {
+		if d == 0 {
+			out = append(out, &load.Result{Config: load.Defaults(), Seconds: 1, CPUMicros: -1})
+			continue
+		}
 		out = append(out, &load.Result{Config: load.Defaults(), Seconds: 1, DeliveredPS: d, CPUMicros: 1e6 / d, Stages: map[string]load.Summary{"late": {Count: 1, P50: 1e3 / d}, "received": {Count: 1, P50: 1, P99: 2, P999: 3}}})
 	}
 	return out
@@ -37,10 +41,17 @@ func TestCompare(t *testing.T) {
 		"beyond the spread":       {[]float64{990, 1000, 1010}, []float64{940, 950, 960}, "worse"},
 		"apart by less than that": {[]float64{900, 1000, 1010}, []float64{1020, 1030, 1040}, "same"},
 		"nothing changed":         {[]float64{5}, []float64{5}, "same"},
+		"nothing came":            {[]float64{1000}, []float64{0}, "worse"},
 	} {
 		rows := Compare(results(c.a...), results(c.b...))
 		if got := rowOf(t, rows, "delivered/s"); got.Verdict != c.want {
 			t.Errorf("%s: %+v, want %s", name, got, c.want)
+		}
+		if c.b[0] == 0 {
+			if got := Failed(rows, 100); len(got) != 1 {
+				t.Errorf("%s: failed are %q", name, got)
+			}
+			continue // it has no other figures
 		}
 		if cpu := rowOf(t, rows, "daemon CPU us each"); cpu.Verdict != c.want && len(c.a) == 1 {
 			t.Errorf("%s: CPU, of which less is better: %+v, want %s", name, cpu, c.want)

@@ -1,0 +1,80 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestLoadKilled: the daemon that the harness has started does not outlive it, however it ends.
+func TestLoadKilled(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGHUP, syscall.SIGTERM} {
+		cmd := exec.Command(filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--duration", "1m", "--daemon", filepath.Join(bin, "quicnprotochatd"))
+		cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+		out, err := cmd.StderrPipe() // where it tells each interval
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		daemons := childrenOf(t, cmd.Process.Pid)
+		if len(daemons) != 1 {
+			t.Errorf("%v: %d children", sig, len(daemons))
+		}
+		_ = cmd.Process.Signal(sig)
+		_ = cmd.Wait()
+		for _, pid := range daemons {
+			awaitEnd(t, pid)
+		}
+	}
+}
+
+// childrenOf lists the processes whose parent is pid (proc_pid_stat(5)).
+func childrenOf(t *testing.T, pid int) (out []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range stats {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// The parent is the second field after the name, which may hold anything.
+		f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(f) < 2 || f[1] != strconv.Itoa(pid) {
+			continue
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, child)
+	}
+	return out
+}
+
+// awaitEnd waits until there is no process pid, or only its remains, which whoever adopted it has not taken yet.
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("process %d is there yet: %s", pid, stat)
+		}
+	}
+}
