@@ -63,6 +63,9 @@ func (b *bench) run(ctx context.Context, cfg Config, show func(Interval)) *Resul
 	parts := b.perform(ctx, cancel, cfg, agg, mark)
 	agg.finish()
 	res := assemble(&cfg, kind, agg, parts, costs)
+	if res.Aborted != "" && b.server.dead() {
+		res.Aborted += fmt.Sprintf("\nthe daemon ended by itself:\n%s", b.server.lastLines())
+	}
 	res.Version, res.Started = b.version, started.UTC()
 	for i, p := range b.peers {
 		if p.offset != 0 {

@@ -200,6 +200,9 @@ func (r *run) send(ctx context.Context, senders []*sender) error {
 		})
 	}
 	err := group.Wait()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // and not that a call was cancelled for it
+	}
 	unsent := 0
 	for _, s := range senders {
 		unsent += s.pace.overdue()
