@@ -24,7 +24,7 @@ func printTable(w io.Writer, cfg *config, results map[string][]*result) error {
 	fmt.Fprintf(w, "%s: senders: %d, recipients of each: %d, window %d, %d bytes, %v after %v; medians of %d runs, interleaved\n\n",
 		cfg.scenario, topics, members, cfg.window, cfg.size, cfg.measure, cfg.warmup, cfg.count)
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprint(t, "| system\t| guarantee at acknowledgement\t| delivered/s\t| broker CPU us/message\t| p50 ms\t| p99 ms\t|\n|---\t|---\t|---\t|---\t|---\t|---\t|\n")
+	fmt.Fprint(t, "| system\t| guarantee at acknowledgement\t| delivered/s\t| broker CPU us/delivery\t| p50 ms\t| p99 ms\t|\n|---\t|---\t|---\t|---\t|---\t|---\t|\n")
 	for _, s := range cfg.systems {
 		runs := results[s.name()]
 		if len(runs) == 0 {
