@@ -15,7 +15,8 @@ import (
 	"quicnprotochat/quicrpc"
 )
 
-// The baseline of connect: quic-go with the daemon's TLS configuration and limits, and nothing else. A stream is answered with what came on it.
+// The baseline of connect: quic-go with the daemon's TLS configuration and limits, and nothing else. A stream is answered with what came on it. That of relay is in
+// barerelay.go.
 
 // bareID is the length of connection ids, as the daemon's.
 const bareID = 8
@@ -59,27 +60,43 @@ func ServeBare(in io.Reader, out io.Writer) error {
 	if _, err := fmt.Fprintln(out, pc.LocalAddr()); err != nil {
 		return err
 	}
+	hub := &bareHub{readers: make(map[uint32]*quic.Stream)}
 	go func() {
 		for {
 			q, err := ln.Accept(context.Background())
 			if err != nil {
 				return
 			}
-			go serveBare(q)
+			go serveBare(q, hub)
 		}
 	}()
 	_, _ = io.Copy(io.Discard, in)
 	return nil
 }
 
-func serveBare(q *quic.Conn) {
+func serveBare(q *quic.Conn, hub *bareHub) {
 	for {
 		s, err := q.AcceptStream(q.Context())
 		if err != nil {
 			return
 		}
 		go func() {
-			_, _ = io.Copy(s, io.LimitReader(s, bareCall))
+			first := make([]byte, bareCall)
+			n, err := s.Read(first)
+			switch {
+			case n == 0 && err != nil:
+			case first[0] != bareCalls:
+				err = hub.serve(s, first[:n])
+			default:
+				if _, err = s.Write(first[:n]); err == nil {
+					_, err = io.Copy(s, io.LimitReader(s, int64(bareCall-n)))
+				}
+			}
+			if err != nil && err != io.EOF {
+				s.CancelRead(1)
+				s.CancelWrite(1)
+				return
+			}
 			_ = s.Close()
 		}()
 	}

@@ -41,6 +41,7 @@ type Config struct {
 	Seed     uint64  `json:"seed"`             // of sizes and gaps
 	Kind     string  `json:"kind,omitempty"`   // connect: full, resumed or early
 	Baseline bool    `json:"baseline"`         // connect: measure bare quic-go, too
+	Bare     bool    `json:"bare,omitempty"`   // relay: over bare quic-go, with no daemon
 	Call     bool    `json:"call"`             // connect: each connection does a call
 	Parallel int     `json:"parallel"`         // handshakes at once
 	Events   float64 `json:"events,omitempty"` // churn: commits a second of all groups together
@@ -128,7 +129,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: worker %d of %d", ErrConfig, c.Worker, c.Workers)
 	case c.Workers > 1 && !scenarios[c.Scenario].shared:
 		return fmt.Errorf("%w: %s is for one process", ErrConfig, c.Scenario)
-	case c.Addr == "" && c.Daemon == "":
+	case c.Bare && (c.Scenario != "relay" || c.Workers > 1 || c.Loss > 0 || c.Addr+c.Daemon+c.DaemonCPUProfile != "" || c.PID != 0):
+		return fmt.Errorf("%w: bare is a relay in one process, with neither a daemon nor loss", ErrConfig)
+	case c.Addr == "" && c.Daemon == "" && !c.Bare:
 		return fmt.Errorf("%w: neither a daemon to start nor an address", ErrConfig)
 	}
 	if _, err := c.trust(); err != nil {

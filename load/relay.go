@@ -14,18 +14,17 @@ func init() {
 // relay: sender i is client 2i, its recipient client 2i+1.
 func relay(ctx context.Context, r *run) error {
 	listening, hangUp := context.WithCancelCause(ctx)
+	defer r.links.Wait()
 	defer hangUp(nil)
-	sessions := make([]*client.Session, r.cfg.Pairs)
-	if err := r.each(ctx, r.cfg.Pairs, func(ctx context.Context, i int) (err error) {
-		if !r.cfg.mine(i) {
-			return nil
+	open := r.openPair
+	if r.cfg.Bare {
+		open = r.openBarePair
+	}
+	pairs := make([]transmit, r.cfg.Pairs)
+	if err := r.each(ctx, r.cfg.Pairs, func(_ context.Context, i int) (err error) {
+		if r.cfg.mine(i) {
+			pairs[i], err = open(listening, hangUp, i)
 		}
-		if sessions[i], err = r.dial(ctx, 2*i); err != nil {
-			return err
-		}
-		v := r.newReceiver(2*i+1, inboxOnly(pairName(i)))
-		v.expect(client.Queue{})
-		_, err = r.attachReceiver(listening, hangUp, v)
 		return err
 	}); err != nil {
 		return err
@@ -34,12 +33,26 @@ func relay(ctx context.Context, r *run) error {
 		return err
 	}
 	var senders []*sender
-	for i, s := range sessions {
-		if s != nil {
-			senders = append(senders, r.newSender(2*i, pairName(i), 1, r.cfg.Pairs, toInbox(always(s), r.cfg.identityOf(2*i+1))))
+	for i, send := range pairs {
+		if send != nil {
+			senders = append(senders, r.newSender(2*i, pairName(i), 1, r.cfg.Pairs, send))
 		}
 	}
 	return r.traffic(listening, senders)
+}
+
+// openPair connects sender and recipient of pair i, until ctx is over; should the recipient fail before, it ends the run by fail.
+func (r *run) openPair(ctx context.Context, fail context.CancelCauseFunc, i int) (transmit, error) {
+	s, err := r.dial(ctx, 2*i)
+	if err != nil {
+		return nil, err
+	}
+	v := r.newReceiver(2*i+1, inboxOnly(pairName(i)))
+	v.expect(client.Queue{})
+	if _, err := r.attachReceiver(ctx, fail, v); err != nil {
+		return nil, err
+	}
+	return toInbox(always(s), r.cfg.identityOf(2*i+1)), nil
 }
 
 // attachReceiver connects a receiver and has it listen until ctx is over; should it fail before, it ends the run by cancel. It returns when it listens.

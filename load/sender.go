@@ -29,6 +29,9 @@ type outcome struct {
 	seq    uint64
 }
 
+// storedAt is that of a message that got a place.
+func storedAt(seq uint64) outcome { return outcome{schemas.EnqueueStatus_stored, seq} }
+
 // transmit hands a batch to the service and returns before the answer, for which wait waits.
 type transmit func(ctx context.Context, batch []message) (wait func() ([]outcome, error), err error)
 

@@ -18,8 +18,9 @@ import (
 // A server is the daemon's process, if the harness knows it.
 type server struct {
 	data          string
-	own           string // directory to remove at the end; the debug socket lies in it
-	program, addr string // to start it again
+	own           string       // directory to remove at the end; the debug socket lies in it
+	program, addr string       // to start it again
+	bare          *bareProcess // what takes the daemon's place; nil: nothing
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd // nil: not ours
@@ -31,6 +32,14 @@ type server struct {
 // startServer starts Config.Daemon, or takes the process that Config.PID names, and completes cfg.
 func startServer(ctx context.Context, cfg *Config) (*server, error) {
 	s := &server{data: cfg.Data, pid: cfg.PID}
+	if cfg.Bare {
+		b, err := startBare()
+		if err != nil {
+			return nil, err
+		}
+		s.bare, s.pid, cfg.Addr = b, b.pid(), b.addr
+		return s, nil
+	}
 	if cfg.Daemon == "" {
 		return s, nil
 	}
@@ -186,6 +195,9 @@ func (s *server) dead() bool {
 // stop ends our daemon in an orderly way and removes what it left.
 func (s *server) stop() error {
 	err := s.end(syscall.SIGTERM)
+	if s.bare != nil {
+		s.bare.stop()
+	}
 	if s.own != "" {
 		err = errors.Join(err, os.RemoveAll(s.own))
 	}

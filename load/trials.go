@@ -13,6 +13,8 @@ type Trial struct {
 	Config Config
 	// Half says that it is an open loop at half of the rate that the trial before it reached.
 	Half bool
+	// Same says that it is one at the rate of the trial before it.
+	Same bool
 	// Next says that it is the trial before it at ten times its size.
 	Next bool
 }
@@ -36,8 +38,10 @@ func Short(scale float64) []Trial {
 	}
 	half := trial("relay, half of that", "relay", nil)
 	half.Half = true
+	bare := trial("the same, bare quic-go", "relay", func(c *Config) { c.Bare = true })
+	bare.Same = true
 	return []Trial{
-		trial("relay", "relay", nil), half, trial("relay, 2000/s", "relay", func(c *Config) { c.Rate = 2000 }),
+		trial("relay", "relay", nil), half, bare, trial("relay, 2000/s", "relay", func(c *Config) { c.Rate = 2000 }),
 		trial("fanout to 10", "fanout", members(10)), trial("fanout to 100", "fanout", members(100)), trial("fanout to 1000", "fanout", members(1000)),
 		trial("idle", "idle", func(c *Config) { c.Clients = size(5000) }),
 		trial("connect, full", "connect", kind(kindFull)), trial("connect, resumed", "connect", kind(kindResumed)), trial("connect, 0-RTT", "connect", kind(kindEarly)),
@@ -79,9 +83,14 @@ func Perform(ctx context.Context, trials []Trial, daemon, version string, show f
 	var failed error
 	rate := 0.0
 	for _, t := range trials {
-		t.Config.Daemon = daemon
-		if t.Half {
-			if t.Config.Rate = rate / 2; t.Config.Rate == 0 { // which would be a closed loop
+		if !t.Config.Bare {
+			t.Config.Daemon = daemon
+		}
+		if t.Half || t.Same {
+			if t.Half {
+				rate /= 2
+			}
+			if t.Config.Rate = rate; rate == 0 { // which would be a closed loop
 				failed = errors.Join(failed, fmt.Errorf("%s: the one before reached nothing", t.Name))
 				continue
 			}

@@ -11,7 +11,9 @@ func TestTrials(t *testing.T) {
 		kinds := make(map[string]bool)
 		for i, trial := range trials {
 			c := trial.Config
-			c.Daemon = "program"
+			if !c.Bare {
+				c.Daemon = "program"
+			}
 			kinds[c.Scenario] = true
 			if err := c.check(); err != nil {
 				t.Errorf("%s, %s: %v", name, trial.Name, err)
@@ -21,7 +23,7 @@ func TestTrials(t *testing.T) {
 					t.Errorf("%s, %s: %v", name, trial.Name, err)
 				}
 			}
-			if (trial.Half || trial.Next) && (i == 0 || trials[i-1].Config.Scenario != c.Scenario) {
+			if (trial.Half || trial.Same || trial.Next) && (i == 0 || trials[i-1].Config.Scenario != c.Scenario) {
 				t.Errorf("%s, %s: comes after another kind", name, trial.Name)
 			}
 		}

@@ -17,6 +17,7 @@ func addFlags(f *pflag.FlagSet, cfg *load.Config) {
 	switch cfg.Scenario {
 	case "relay":
 		f.IntVar(&cfg.Pairs, "pairs", cfg.Pairs, "senders, and recipients")
+		f.BoolVar(&cfg.Bare, "bare", cfg.Bare, "in place of a daemon, use a server that is quic-go and nothing else, and stores nothing: the floor of this machine")
 	case "fanout":
 		f.IntVar(&cfg.Members, "members", cfg.Members, "members of the group, who listen; the sender comes on top")
 	case "connect":
