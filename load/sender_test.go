@@ -118,6 +118,9 @@ func TestWindowWithRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if c := s.pace.(*closed); c.room != window || len(under) != 0 || sent < 100 {
 			t.Errorf("%d sent, %d under way, room for %d of %d", sent, len(under), c.room, window)
 		}
