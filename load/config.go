@@ -165,5 +165,11 @@ const (
 	maxCalls   = 256
 )
 
+// forWorker is the configuration without what only the leading process does: to start and watch the daemon, and to write profiles.
+func (c Config) forWorker() Config {
+	c.Daemon, c.Data, c.PID, c.CPUProfile, c.DaemonCPUProfile = "", "", 0, "", ""
+	return c
+}
+
 // mine says whether the unit i (a pair, a group, a client) is this worker's.
 func (c *Config) mine(i int) bool { return i%c.Workers == c.Worker }

@@ -236,7 +236,7 @@ func (p *peer) begin(cfg Config, take func(sample), abort func(error)) error {
 		abort(p.why)
 	}
 	p.mu.Unlock()
-	cfg.Daemon, cfg.Data, cfg.PID = "", "", 0
+	cfg = cfg.forWorker()
 	if err := p.t.send(dispatch{Type: typeRun, Config: &cfg}); err != nil {
 		return fmt.Errorf("worker %s: %w", p.name, err)
 	}

@@ -146,9 +146,8 @@ func obey(ctx context.Context, t *talk, lines <-chan dispatch, d dispatch) error
 	case typeClock:
 		return t.send(dispatch{Type: typeClock, At: now()})
 	case typeRun:
-		cfg := *d.Config
-		// A worker starts nothing and looks at no process of its machine: that is for the caller's own part.
-		cfg.Daemon, cfg.Data, cfg.PID = "", "", 0
+		// A worker starts nothing, writes no file and looks at no process of its machine: that is for the caller's own part.
+		cfg := d.Config.forWorker()
 		err := cfg.check()
 		if err == nil && cfg.Worker == 0 {
 			err = fmt.Errorf("%w: the first part of a run is the caller's own", ErrConfig)

@@ -212,3 +212,21 @@ func TestWorkerDoesNotLead(t *testing.T) {
 		<-ended
 	}
 }
+
+// TestWorkerMakesNoProfile: a profile that the caller writes is no reason for a worker to refuse its part.
+func TestWorkerMakesNoProfile(t *testing.T) {
+	here, there := net.Pipe()
+	defer here.Close()
+	p := newPeer("w", here, here.Close)
+	cfg := pretendConfig()
+	cfg.Worker, cfg.Workers, cfg.Daemon, cfg.Data, cfg.PID, cfg.CPUProfile, cfg.DaemonCPUProfile = 1, 2, "program", "data", 1, "own", "daemon"
+	begun := make(chan error, 1)
+	go func() { begun <- p.begin(cfg, nil, nil) }()
+	d, err := newTalk(there).receive(maxLine)
+	if err != nil || <-begun != nil {
+		t.Fatal(err)
+	}
+	if c := d.Config; c.Daemon+c.Data+c.CPUProfile+c.DaemonCPUProfile != "" || c.PID != 0 || c.check() != nil {
+		t.Errorf("%+v: %v", c, c.check())
+	}
+}
