@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -60,11 +61,12 @@ func (b *bench) run(ctx context.Context, cfg Config, show func(Interval)) *Resul
 	started := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	go b.guard(ctx, cancel)
 	parts := b.perform(ctx, cancel, cfg, agg, mark)
 	agg.finish()
 	res := assemble(&cfg, kind, agg, parts, costs)
-	if res.Aborted != "" && b.server.dead() {
-		res.Aborted += fmt.Sprintf("\nthe daemon ended by itself:\n%s", b.server.lastLines())
+	if res.Aborted != "" && b.server.dead() && !strings.Contains(res.Aborted, errDied.Error()) {
+		res.Aborted += "\n" + b.server.crashed().Error()
 	}
 	res.Version, res.Started = b.version, started.UTC()
 	for i, p := range b.peers {
@@ -73,6 +75,15 @@ func (b *bench) run(ctx context.Context, cfg Config, show func(Interval)) *Resul
 		}
 	}
 	return res
+}
+
+// guard ends the run when the daemon ends by itself: what does not arrive then is not lost by a daemon that works, and nobody need wait for it.
+func (b *bench) guard(ctx context.Context, cancel context.CancelCauseFunc) {
+	select {
+	case <-b.server.died:
+		cancel(b.server.crashed())
+	case <-ctx.Done():
+	}
 }
 
 // perform does this process's part, and has the others do theirs.

@@ -221,7 +221,11 @@ func SearchRate(ctx context.Context, cfg Config, team Team, version string, boun
 	if res != nil {
 		res.Search = f.steps
 	}
-	return res, errors.Join(err, b.close())
+	closed := b.close()
+	if errors.Is(err, errDied) {
+		return res, err // which is all that closing has to say
+	}
+	return res, errors.Join(err, closed)
 }
 
 // excuse returns what of a step no rate excuses: a violation, a daemon that is dead, or that was not there for the first step either, and workers in no known state.
@@ -230,7 +234,7 @@ func (b *bench) excuse(ctx context.Context, r *Result, first bool) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case b.server.dead():
-		return fmt.Errorf("the daemon ended by itself:\n%s", b.server.lastLines())
+		return b.server.crashed()
 	case r.Violations > 0, r.Aborted != "" && (first || len(b.peers) > 0):
 		return r.verdict()
 	}

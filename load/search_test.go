@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -117,9 +116,9 @@ func TestJudge(t *testing.T) {
 // TestExcuse: a search ends when its first step finds no daemon, or when the daemon has died; a later step that breaks off is only not kept.
 func TestExcuse(t *testing.T) {
 	broken, fine := &Result{Aborted: "no daemon"}, &Result{}
-	exit := make(chan struct{})
-	close(exit)
-	alive, dead := &server{}, &server{cmd: new(exec.Cmd), exit: exit, log: []string{"panic: why"}}
+	died := make(chan struct{})
+	close(died)
+	alive, dead := &server{}, &server{died: died, log: []string{"panic: why"}}
 	for name, c := range map[string]struct {
 		b     *bench
 		r     *Result

@@ -26,6 +26,7 @@ type server struct {
 	cmd  *exec.Cmd // nil: not ours
 	pid  int
 	exit chan struct{} // closed when cmd has ended
+	died chan struct{} // closed when it has, and we did not end it; nil: the daemon is not ours
 	log  []string      // its last lines
 }
 
@@ -47,7 +48,7 @@ func startServer(ctx context.Context, cfg *Config) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.own = dir
+	s.own, s.died = dir, make(chan struct{})
 	if s.data == "" {
 		s.data = filepath.Join(dir, "data")
 	}
@@ -94,6 +95,7 @@ func (s *server) launch(ctx context.Context, program, listen string) (addr, pin 
 		if err == nil {
 			s.readLog(bufio.NewScanner(stderr), listening)
 			_ = cmd.Wait()
+			s.over(cmd)
 		}
 	}()
 	if err := <-began; err != nil {
@@ -115,6 +117,16 @@ func (s *server) launch(ctx context.Context, program, listen string) (addr, pin 
 		err = context.Cause(ctx)
 	}
 	return "", "", fmt.Errorf("%w:\n%s", err, s.lastLines())
+}
+
+// over is told that a process of ours has ended. Whoever ends it has taken it from cmd before.
+func (s *server) over(cmd *exec.Cmd) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == cmd && !s.dead() {
+		s.cmd = nil
+		close(s.died)
+	}
 }
 
 const keptLines = 20
@@ -150,7 +162,10 @@ func (s *server) end(sig syscall.Signal) error {
 	cmd, exit := s.cmd, s.exit
 	s.cmd, s.pid = nil, 0
 	s.mu.Unlock()
-	if cmd == nil {
+	switch {
+	case s.dead():
+		return s.crashed()
+	case cmd == nil:
 		return nil
 	}
 	_ = cmd.Process.Signal(sig)
@@ -163,34 +178,29 @@ func (s *server) end(sig syscall.Signal) error {
 		<-exit
 		return errors.New("the daemon did not end in 30 s and was killed")
 	}
+	if w, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && sig == syscall.SIGKILL && w.Signal() != sig {
+		return s.crashed() // before the signal came
+	}
 	if sig == syscall.SIGTERM && !cmd.ProcessState.Success() {
 		return fmt.Errorf("the daemon ended with %v:\n%s", cmd.ProcessState, s.lastLines())
 	}
 	return nil
 }
 
-// ended is closed when our daemon's process has ended.
-func (s *server) ended() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.exit
-}
-
 // dead says whether our daemon has ended by itself.
 func (s *server) dead() bool {
-	s.mu.Lock()
-	cmd, exit := s.cmd, s.exit
-	s.mu.Unlock()
-	if cmd == nil {
-		return false // not ours, or we have ended it
-	}
 	select {
-	case <-exit:
+	case <-s.died:
 		return true
 	default:
 		return false
 	}
 }
+
+var errDied = errors.New("the daemon ended by itself")
+
+// crashed is what is told of a daemon that has.
+func (s *server) crashed() error { return fmt.Errorf("%w:\n%s", errDied, s.lastLines()) }
 
 // stop ends our daemon in an orderly way and removes what it left.
 func (s *server) stop() error {
