@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -100,21 +101,33 @@ func (b *bench) perform(ctx context.Context, cancel context.CancelCauseFunc, cfg
 		if cause := context.Cause(ctx); cause != nil {
 			parts[0].Aborted = cause.Error() // that a worker is gone, say, and not that a call of ours was cancelled for it
 		}
-		hangUpPeers(b.peers)
+		b.callOff(b.peers)
 		return append(parts, b.found()...)
 	}
-	for _, p := range b.peers {
+	for i, p := range b.peers {
 		d, err := p.next(ctx, typePart)
 		if err != nil {
-			parts = append(parts, &part{Aborted: err.Error()})
-			continue
+			b.callOff(b.peers[i:])
+			return append(append(parts, &part{Aborted: err.Error()}), b.found()...)
 		}
 		parts = append(parts, d.Part)
 	}
-	return append(parts, b.found()...)
+	return parts
 }
 
-// found is what workers that did not come to the run's end have found until then: a violation is one all the same.
+// callOff ends a run that cannot come to its end: of the workers that did not tell their parts yet, what they found until now is asked for.
+func (b *bench) callOff(peers []*peer) {
+	ctx, cancel := context.WithTimeout(context.Background(), parting)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range peers {
+		all.Go(func() { p.callOff(ctx) })
+	}
+	all.Wait()
+	hangUpPeers(b.peers)
+}
+
+// found is what workers have found until a run was called off: a violation is one all the same.
 func (b *bench) found() (out []*part) {
 	for _, p := range b.peers {
 		if short := p.found(); short != nil {

@@ -26,6 +26,7 @@ import (
 //	caller  stored      what all have stored
 //	worker  part        the end
 //
+// A caller whose run has ended before says abort, at any time after run; the worker then ends its own, and says part at once.
 // A worker that cannot go on says failed; whoever closes the connection ends the run.
 const (
 	typeChallenge = "challenge"
@@ -39,11 +40,12 @@ const (
 	typeStopped   = "stopped"
 	typeStored    = "stored"
 	typePart      = "part"
+	typeAbort     = "abort"
 	typeFailed    = "failed"
 )
 
 // workerProtocol changes when old and new workers do not understand each other.
-const workerProtocol = 1
+const workerProtocol = 2
 
 const (
 	maxLine     = 64 << 20 // what was stored in 500,000 queues
@@ -98,7 +100,7 @@ func decodeDispatch(line []byte) (dispatch, error) {
 		ok = d.Sample != nil && d.Sample.valid()
 	case typePart:
 		ok = d.Part != nil
-	case typeWelcome, typeClock, typeReady, typeStopped, typeStored, typeFailed:
+	case typeWelcome, typeClock, typeReady, typeStopped, typeStored, typeAbort, typeFailed:
 	default:
 		ok = false
 	}

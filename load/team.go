@@ -258,7 +258,32 @@ func (p *peer) next(ctx context.Context, kind string) (dispatch, error) {
 	}
 }
 
-// found is what a worker that did not come to the run's end has found until then, or nil.
+// parting is how long a worker may take to say what it found until the run was called off.
+const parting = 5 * time.Second
+
+// callOff ends a worker's part of a run that has ended here, and waits until it has said what it found, or ctx is over.
+func (p *peer) callOff(ctx context.Context) {
+	if p.t.send(dispatch{Type: typeAbort}) != nil {
+		return
+	}
+	for {
+		select {
+		case d := <-p.lines:
+			if d.Type == typePart { // it had come to its end
+				p.mu.Lock()
+				p.short = d.Part
+				p.mu.Unlock()
+				return
+			}
+		case <-p.gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// found is what a worker has found until the run was called off, or it could not go on; nil: it did not say.
 func (p *peer) found() *part {
 	p.mu.Lock()
 	defer p.mu.Unlock()

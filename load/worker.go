@@ -155,13 +155,43 @@ func obey(ctx context.Context, t *talk, lines <-chan dispatch, d dispatch) error
 		if err != nil {
 			return t.send(dispatch{Type: typeFailed, Error: err.Error()})
 		}
-		p := perform(ctx, cfg, &called{t, lines}, nil, func(s sample) { _ = t.send(dispatch{Type: typeSample, Sample: s.toWire()}) }, nil)
-		if err := t.send(dispatch{Type: typePart, Part: p}); err != nil {
-			return t.send(dispatch{Type: typeFailed, Error: err.Error()})
-		}
+		return takePart(ctx, t, lines, cfg)
+	case typeAbort: // of a run whose part was told already
 		return nil
 	default:
 		return fmt.Errorf("%w: %q when no run is under way", errProtocol, d.Type)
+	}
+}
+
+// errCalledOff ends a worker's part.
+var errCalledOff = errors.New("the caller has ended the run")
+
+// takePart does a run's part and tells it, even if the caller has ended the run before: what was found until then counts.
+func takePart(ctx context.Context, t *talk, lines <-chan dispatch, cfg Config) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	said, done := make(chan dispatch, 2), make(chan *part, 1) // start and stored
+	go func() {
+		done <- perform(ctx, cfg, &called{t, said}, nil, func(s sample) { _ = t.send(dispatch{Type: typeSample, Sample: s.toWire()}) }, nil)
+	}()
+	for {
+		select {
+		case d := <-lines:
+			if d.Type == typeAbort {
+				end(errCalledOff)
+				continue
+			}
+			select {
+			case said <- d:
+			default:
+				end(fmt.Errorf("%w: %q that nobody waits for", errProtocol, d.Type))
+			}
+		case p := <-done:
+			if err := t.send(dispatch{Type: typePart, Part: p}); err != nil {
+				return t.send(dispatch{Type: typeFailed, Error: err.Error()})
+			}
+			return nil
+		}
 	}
 }
 

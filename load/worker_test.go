@@ -13,12 +13,15 @@ import (
 
 const testToken = "the token of the tests"
 
-// failing says which worker of the scenario "pretend" fails.
-var failing atomic.Int64
+// failing says which worker of the scenario "pretend" fails; faulty, which has a violation and goes on.
+var failing, faulty atomic.Int64
 
 // pretend is a scenario without a daemon: each process "stores" one message, and checks that all know of all.
 func init() {
 	register("pretend", &scenario{main: Received, shared: true, run: func(ctx context.Context, r *run) error {
+		if faulty.Load() == int64(r.cfg.Worker)+1 {
+			r.faults.add("lost by one that goes on")
+		}
 		if err := r.begin(ctx); err != nil {
 			return err
 		}
@@ -99,6 +102,27 @@ func TestWorkerFails(t *testing.T) {
 		}
 	}
 	failing.Store(0)
+}
+
+// TestViolationOfOther: what a worker has found is told also when the run is ended by another, or by the caller.
+func TestViolationOfOther(t *testing.T) {
+	defer failing.Store(0)
+	defer faulty.Store(0)
+	for _, who := range []int64{1, 2, 3} { // fails
+		team := Team{Addrs: []string{startWorker(t), startWorker(t)}, Token: testToken}
+		failing.Store(who)
+		faulty.Store(5 - max(2, who)) // another, and not the caller
+		cfg := pretendConfig()
+		cfg.Duration = time.Minute
+		start := time.Now()
+		res, err := Execute(t.Context(), cfg, team, "test", nil)
+		if res == nil || res.Violations != 2 || !errors.Is(err, ErrViolation) || !strings.Contains(err.Error(), "lost by one that goes on") {
+			t.Errorf("%d fails, %d is faulty: %v", who, faulty.Load(), err)
+		}
+		if took := time.Since(start); took > parting {
+			t.Errorf("%d fails: after %v", who, took)
+		}
+	}
 }
 
 // TestWorkerDies has a worker go in the middle of the run.
