@@ -17,7 +17,7 @@ type Figure struct {
 	More bool
 	// ours says that it is of the harness, not of what is measured.
 	ours bool
-	// of returns false for a run that has no such figure.
+	// of returns false for a run that has no such figure; of a rate, it then is 0.
 	of func(*load.Result) (float64, bool)
 }
 
@@ -36,7 +36,9 @@ func figures() []Figure {
 		{"daemon CPU us each", false, false, positive(func(r *load.Result) float64 { return r.CPUMicros })},
 		{"daemon memory MiB", false, false, known(func(r *load.Result) float64 { return float64(r.Cost.RSS) / (1 << 20) })},
 		{"daemon peak MiB", false, false, known(func(r *load.Result) float64 { return float64(r.Cost.Peak) / (1 << 20) })},
-		{"written MB/s", false, false, known(func(r *load.Result) float64 { return float64(r.Cost.Written) / 1e6 / max(r.Seconds, 1e-3) })},
+		{"written MB/s", false, false, func(r *load.Result) (float64, bool) { // which may be nothing
+			return float64(r.Cost.Written) / 1e6 / max(r.Seconds, 1e-3), r.Cost.OK && r.Cost.Written >= 0
+		}},
 		{"client CPU s", false, true, positive(func(r *load.Result) float64 { return r.ClientCPU })},
 	}
 	for _, name := range load.StageNames() {
@@ -76,6 +78,8 @@ type Row struct {
 	A, B   Sample
 	Ratio  float64 // of B's median to A's
 	Worse  float64 // the same turned so that above 1 is worse
+	// Missing says that no run of B has what those of A have: B and Ratio say nothing.
+	Missing bool
 	// Verdict is better, worse or same.
 	Verdict string
 }
@@ -88,31 +92,46 @@ func Compare(a, b []*load.Result) []Row {
 	var rows []Row
 	for _, f := range figures() {
 		va, vb := gather(a, f), gather(b, f)
-		if len(va) > 0 && len(vb) == 0 && f.More { // that nothing was done at all is no reason not to compare how much was
-			vb = []float64{0}
-		}
-		if len(va) == 0 || len(vb) == 0 {
+		switch {
+		case len(va)+len(vb) == 0:
+			continue
+		case f.More: // that a run did nothing is no reason to leave it out
+			va, vb = append(va, make([]float64, len(a)-len(va))...), append(vb, make([]float64, len(b)-len(vb))...)
+		case len(va) == 0 || sampleOf(va).Median == 0: // nothing that a cost could be a multiple of
 			continue
 		}
-		r := Row{Figure: f, A: sampleOf(va), B: sampleOf(vb), Verdict: "same"}
-		r.Ratio = r.B.Median / r.A.Median
-		if r.Worse = r.Ratio; f.More {
-			r.Worse = 1 / r.Ratio
-		}
-		noise := max(r.A.spread(), r.B.spread())
-		if len(va) == 1 || len(vb) == 1 {
-			noise = max(noise, single)
-		}
-		switch apart := r.B.Low > r.A.High || r.B.High < r.A.Low; {
-		case !apart || math.Abs(r.Ratio-1) <= noise:
-		case r.Worse > 1:
-			r.Verdict = "worse"
-		default:
-			r.Verdict = "better"
+		r := Row{Figure: f, A: sampleOf(va)}
+		if len(vb) == 0 { // or a run that fails to be measured would pass
+			r.Missing, r.Verdict, r.Worse = true, "worse", math.Inf(1)
+		} else {
+			r.B = sampleOf(vb)
+			r.judge(len(va) == 1 || len(vb) == 1)
 		}
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// judge compares the two samples; alone says that one of them is a single run.
+func (r *Row) judge(alone bool) {
+	r.Verdict, r.Ratio = "same", 1
+	if r.A.Median != r.B.Median { // which may be 0
+		r.Ratio = r.B.Median / r.A.Median
+	}
+	if r.Worse = r.Ratio; r.Figure.More {
+		r.Worse = 1 / r.Ratio
+	}
+	noise := max(r.A.spread(), r.B.spread())
+	if alone {
+		noise = max(noise, single)
+	}
+	switch apart := r.B.Low > r.A.High || r.B.High < r.A.Low; {
+	case !apart || math.Abs(r.Ratio-1) <= noise:
+	case r.Worse > 1:
+		r.Verdict = "worse"
+	default:
+		r.Verdict = "better"
+	}
 }
 
 func gather(results []*load.Result, f Figure) (out []float64) {
@@ -133,6 +152,10 @@ func CompareText(a, b []*load.Result, rows []Row) string {
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\tA (%d)\t+-\tB (%d)\t+-\tB/A\t\t\n", len(a), len(b))
 	for _, r := range rows {
+		if r.Missing {
+			fmt.Fprintf(w, "%s\t%s\t%s\t-\t-\t-\t%s\t\n", r.Figure.Name, short(r.A.Median), percent(r.A, len(a)), r.Verdict)
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t\n", r.Figure.Name, short(r.A.Median), percent(r.A, len(a)), short(r.B.Median), percent(r.B, len(b)), r.Ratio, r.Verdict)
 	}
 	_ = w.Flush()
@@ -150,7 +173,11 @@ func percent(s Sample, runs int) string {
 // Failed lists the figures, but those of the harness itself, that are worse by more than a factor, and by more than the runs differ.
 func Failed(rows []Row, above float64) (out []string) {
 	for _, r := range rows {
-		if !r.Figure.ours && r.Verdict == "worse" && r.Worse > above {
+		switch {
+		case r.Figure.ours || r.Verdict != "worse" || r.Worse <= above:
+		case r.Missing:
+			out = append(out, fmt.Sprintf("%s: none against %.4g", r.Figure.Name, r.A.Median))
+		default:
 			out = append(out, fmt.Sprintf("%s: %.4g against %.4g", r.Figure.Name, r.B.Median, r.A.Median))
 		}
 	}

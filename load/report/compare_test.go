@@ -48,10 +48,13 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", name, got, c.want)
 		}
 		if c.b[0] == 0 {
-			if got := Failed(rows, 100); len(got) != 1 {
+			if got := Failed(rows, 100); len(got) != 5 { // and all others that A has: the daemon's CPU, and three of a stage
 				t.Errorf("%s: failed are %q", name, got)
 			}
-			continue // it has no other figures
+			if text := CompareText(results(c.a...), results(c.b...), rows); !strings.Contains(text, "-  worse") {
+				t.Errorf("%s: %s", name, text)
+			}
+			continue
 		}
 		if cpu := rowOf(t, rows, "daemon CPU us each"); cpu.Verdict != c.want && len(c.a) == 1 {
 			t.Errorf("%s: CPU, of which less is better: %+v, want %s", name, cpu, c.want)
@@ -87,6 +90,55 @@ func TestCompareText(t *testing.T) {
 	for _, want := range []string{"differs: pairs: 16, 99\n", "A (3)", "1.0%", "0.500", "worse"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}
+
+// TestCompareNothing: a run that did nothing counts among those that did something.
+func TestCompareNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		a, b  []float64
+		want  string
+		worse bool
+	}{
+		"most came to nothing": {[]float64{990, 1000, 1010}, []float64{0, 0, 950}, "worse", true},
+		"one came to nothing":  {[]float64{990, 1000, 1010}, []float64{0, 1000, 1000}, "same", false},
+		"as before":            {[]float64{0, 0, 1000}, []float64{0, 0, 900}, "same", false},
+		"now it does":          {[]float64{0}, []float64{1000}, "better", false},
+	} {
+		rows := Compare(results(c.a...), results(c.b...))
+		if got := rowOf(t, rows, "delivered/s"); got.Verdict != c.want || got.Missing {
+			t.Errorf("%s: %+v, want %s", name, got, c.want)
+		}
+		if got := Failed(rows, 2); (len(got) > 0) != c.worse {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if rows := Compare(results(0), results(0)); len(rows) != 0 {
+		t.Errorf("nothing against nothing: %+v", rows)
+	}
+}
+
+// TestCompareUnknown: what a run did not cost is known, and no more than what it did cost; what is not known is.
+func TestCompareUnknown(t *testing.T) {
+	written := func(bytes int64) []*load.Result {
+		r := results(1000)
+		r[0].Cost = load.Cost{OK: true, Written: bytes}
+		return r
+	}
+	for name, c := range map[string]struct {
+		a, b    int64
+		verdict string
+	}{"nothing": {1e6, 0, "better"}, "more": {1e6, 2e6, "worse"}, "not known": {1e6, -1, "worse"}} {
+		if got := rowOf(t, Compare(written(c.a), written(c.b)), "written MB/s"); got.Verdict != c.verdict || got.Missing != (c.b < 0) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for _, a := range []int64{0, -1} {
+		for _, r := range Compare(written(a), written(1e6)) {
+			if r.Figure.Name == "written MB/s" {
+				t.Errorf("of A %d: %+v", a, r)
+			}
 		}
 	}
 }
