@@ -117,6 +117,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: batches of %d, at most %d; %d calls, at most %d", ErrConfig, c.Batch, maxBatch, c.Calls, maxCalls)
 	case !(c.Rate >= 0 && c.Rate <= maxRate && c.Events >= 0 && c.Events <= maxRate && c.Loss >= 0 && c.Loss <= 0.5): // also what is no number
 		return fmt.Errorf("%w: rate %v, events %v, loss %v", ErrConfig, c.Rate, c.Events, c.Loss)
+	case c.Rate > 0 && c.Rate < minRate || c.Events > 0 && c.Events < minRate:
+		return fmt.Errorf("%w: rate %v, events %v, want 0 or at least %v", ErrConfig, c.Rate, c.Events, minRate)
 	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0:
 		return fmt.Errorf("%w: a time is not positive, or the interval is under 10 ms", ErrConfig)
 	case max(c.Duration, c.Warmup, c.Drain, c.Interval, c.Restarts, c.KeepAlive, c.Settle) > maxTime:
@@ -160,6 +162,7 @@ func (c *Config) trust() (certs.Trust, error) {
 
 const (
 	maxTime    = 30 * 24 * time.Hour
+	minRate    = 0.01 // of all senders together: of many, each one's gaps are to fit in 64 bits of nanoseconds
 	maxMembers = 2000 // added by one commit, and one more
 	maxBatch   = 1024 // submissions of a call (ServerInfo.maxBatch)
 	maxCalls   = 256

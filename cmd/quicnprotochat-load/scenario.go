@@ -78,11 +78,7 @@ func execute(cmd *cobra.Command, cfg load.Config, ch *choices) error {
 // measure does the run, or the runs of a search.
 func measure(cmd *cobra.Command, cfg load.Config, team load.Team, ch *choices, enc *json.Encoder) (*load.Result, error) {
 	if ch.search.on {
-		bound := ch.search.bound
-		if cfg.Rate > 0 {
-			bound.Start = cfg.Rate
-		}
-		return load.SearchRate(cmd.Context(), cfg, team, buildinfo.Version(), bound, func(s load.Step) { fmt.Fprintln(os.Stderr, s.Line()) })
+		return load.SearchRate(cmd.Context(), cfg, team, buildinfo.Version(), ch.search.from(cfg.Rate), func(s load.Step) { fmt.Fprintln(os.Stderr, s.Line()) })
 	}
 	p := newProgress(os.Stderr)
 	defer p.end()

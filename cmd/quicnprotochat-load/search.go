@@ -20,3 +20,12 @@ func (s *searchFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.bound.Stage, "bound-stage", s.bound.Stage, "with --rate-search: the `stage` whose percentile that is")
 	f.DurationVar(&s.bound.Duration, "search-duration", s.bound.Duration, "with --rate-search: measured time of each step")
 }
+
+// from is the bound of a search that begins at --rate, where one is given: also at one that is to be refused.
+func (s *searchFlags) from(rate float64) load.Bound {
+	b := s.bound
+	if rate != 0 {
+		b.Start = rate
+	}
+	return b
+}
