@@ -228,14 +228,15 @@ func SearchRate(ctx context.Context, cfg Config, team Team, version string, boun
 	return res, errors.Join(err, closed)
 }
 
-// excuse returns what of a step no rate excuses: a violation, a daemon that is dead, or that was not there for the first step either, and workers in no known state.
+// excuse returns what of a step no rate excuses: a violation, a daemon that is dead, a first step that broke off, or another before anything was sent, for there
+// is no daemon any more; and workers in no known state.
 func (b *bench) excuse(ctx context.Context, r *Result, first bool) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case b.server.dead():
 		return b.server.crashed()
-	case r.Violations > 0, r.Aborted != "" && (first || len(b.peers) > 0):
+	case r.Violations > 0, r.Aborted != "" && (first || r.Sent == 0 || len(b.peers) > 0):
 		return r.verdict()
 	}
 	return nil

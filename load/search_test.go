@@ -115,7 +115,7 @@ func TestJudge(t *testing.T) {
 
 // TestExcuse: a search ends when its first step finds no daemon, or when the daemon has died; a later step that breaks off is only not kept.
 func TestExcuse(t *testing.T) {
-	broken, fine := &Result{Aborted: "no daemon"}, &Result{}
+	broken, late, fine := &Result{Aborted: "no daemon"}, &Result{Aborted: "no daemon", Sent: 1}, &Result{}
 	died := make(chan struct{})
 	close(died)
 	alive, dead := &server{}, &server{died: died, log: []string{"panic: why"}}
@@ -125,8 +125,9 @@ func TestExcuse(t *testing.T) {
 		first bool
 		want  string
 	}{
-		"fine": {&bench{server: alive}, fine, true, ""}, "no daemon": {&bench{server: alive}, broken, true, "no daemon"}, "overload": {&bench{server: alive}, broken, false, ""},
-		"workers": {&bench{server: alive, peers: []*peer{{}}}, broken, false, "no daemon"}, "dead": {&bench{server: dead}, broken, false, "panic: why"},
+		"fine": {&bench{server: alive}, fine, true, ""}, "no daemon": {&bench{server: alive}, broken, true, "no daemon"}, "overload": {&bench{server: alive}, late, false, ""},
+		"first": {&bench{server: alive}, late, true, "no daemon"}, "gone": {&bench{server: alive}, broken, false, "no daemon"},
+		"workers": {&bench{server: alive, peers: []*peer{{}}}, late, false, "no daemon"}, "dead": {&bench{server: dead}, broken, false, "panic: why"},
 	} {
 		err := c.b.excuse(t.Context(), c.r, c.first)
 		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
