@@ -206,5 +206,8 @@ func assemble(cfg *Config, kind *scenario, agg *aggregate, parts []*part, costs 
 			res.CPUMicros = res.Cost.CPU * 1e6 / float64(units)
 		}
 	}
+	if v, ok := res.Values[serverEach]; ok {
+		res.CPUMicros = v
+	}
 	return res
 }
