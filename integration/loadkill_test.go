@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,5 +77,58 @@ func awaitEnd(t *testing.T, pid int) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 			t.Fatalf("process %d is there yet: %s", pid, stat)
 		}
+	}
+}
+
+// TestLoadUnread: when nobody reads any more what the harness tells, it ends in order: with the daemon, and leaving no files.
+func TestLoadUnread(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--duration", "1m", "--interval", "20ms", "--daemon", filepath.Join(bin, "quicnprotochatd"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	daemons := childrenOf(t, cmd.Process.Pid)
+	_ = out.Close()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || len(daemons) != 1 {
+		t.Errorf("%v, %d children", cmd.ProcessState, len(daemons))
+	}
+	for _, pid := range daemons {
+		awaitEnd(t, pid)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestLoadNohup: a harness that was told not to mind a hangup does not.
+func TestLoadNohup(t *testing.T) {
+	cmd := exec.Command("nohup", filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--warmup", "100ms", "--duration", "500ms", "--interval", "20ms",
+		"--daemon", filepath.Join(bin, "quicnprotochatd"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGHUP)
+	if _, err := io.Copy(io.Discard, out); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -51,9 +51,9 @@ type target struct {
 	count, refused uint64
 
 	turns int
-	took float64 // seconds
-	cost Cost
-	own  float64 // of CPU, of the harness, meanwhile
+	took  float64 // seconds
+	cost  Cost
+	own   float64 // of CPU, of the harness, meanwhile
 }
 
 // connect: dialer i is client i, which connects again and again. Daemon and baseline take turns.

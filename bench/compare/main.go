@@ -36,7 +36,12 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(clientGC)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup, say
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // so that a write that nobody reads fails, and what was started is ended in order
 	err := compare(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {

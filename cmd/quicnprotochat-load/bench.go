@@ -67,7 +67,7 @@ func trials(cmd *cobra.Command, f *benchFlags, lines io.Writer) error {
 	fmt.Fprint(out, load.TableHead)
 	var runs []report.Run
 	before, unwritten := 0.0, error(nil)
-	p := newProgress(os.Stderr)
+	p := newProgress(cmd.ErrOrStderr(), os.Stderr)
 	show := p.show
 	if !p.terminal {
 		show = nil // the rows are the progress

@@ -9,10 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,16 +38,19 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(clientGC)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second signal ends the process, whatever it waits for
+	ctx, stop := untilSignal()
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
 func run(ctx context.Context, args []string) int {
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetOut(told{os.Stdout, enough})
+	root.SetErr(told{os.Stderr, enough})
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

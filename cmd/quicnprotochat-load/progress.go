@@ -16,9 +16,10 @@ type progress struct {
 	written  bool
 }
 
-func newProgress(f *os.File) *progress {
+// newProgress tells them to out, which is f.
+func newProgress(out io.Writer, f *os.File) *progress {
 	info, err := f.Stat()
-	return &progress{out: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull && os.Getenv("TERM") != "dumb"}
+	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull && os.Getenv("TERM") != "dumb"}
 }
 
 const sparks = 20 // intervals that the sparkline shows

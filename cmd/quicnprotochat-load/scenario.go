@@ -78,9 +78,9 @@ func execute(cmd *cobra.Command, cfg load.Config, ch *choices) error {
 // measure does the run, or the runs of a search.
 func measure(cmd *cobra.Command, cfg load.Config, team load.Team, ch *choices, enc *json.Encoder) (*load.Result, error) {
 	if ch.search.on {
-		return load.SearchRate(cmd.Context(), cfg, team, buildinfo.Version(), ch.search.from(cfg.Rate), func(s load.Step) { fmt.Fprintln(os.Stderr, s.Line()) })
+		return load.SearchRate(cmd.Context(), cfg, team, buildinfo.Version(), ch.search.from(cfg.Rate), func(s load.Step) { fmt.Fprintln(cmd.ErrOrStderr(), s.Line()) })
 	}
-	p := newProgress(os.Stderr)
+	p := newProgress(cmd.ErrOrStderr(), os.Stderr)
 	defer p.end()
 	return load.Execute(cmd.Context(), cfg, team, buildinfo.Version(), func(iv load.Interval) {
 		_ = enc.Encode(iv)
