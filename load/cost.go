@@ -137,9 +137,13 @@ func (c Cost) minus(e Cost) Cost {
 		d.WriteBytes -= e.WriteBytes
 		d.Writes -= e.Writes
 		d.Written -= e.Written
+	} else { // what was spent before is in a total that came to be known only now
+		d.ReadBytes, d.WriteBytes, d.Writes, d.Written = -1, -1, -1, -1
 	}
 	if c.Flushes >= 0 && e.Flushes >= 0 {
 		d.Flushes -= e.Flushes
+	} else {
+		d.Flushes = -1
 	}
 	d.OK = c.OK && e.OK && c.PID == e.PID // another process after a restart
 	return d

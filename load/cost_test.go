@@ -21,8 +21,14 @@ func TestUnknownCost(t *testing.T) {
 	}
 	hidden := own
 	hidden.ReadBytes, hidden.WriteBytes, hidden.Writes, hidden.Written = -1, -1, -1, -1
-	if d := hidden.minus(hidden); !d.OK || d.Written != -1 || d.ReadBytes != -1 {
-		t.Errorf("the difference of what is not known: %+v", d)
+	hidden.Flushes = -1
+	for _, of := range [][2]Cost{{hidden, hidden}, {own, hidden}, {hidden, own}} {
+		if d := of[0].minus(of[1]); !d.OK || d.Written != -1 || d.ReadBytes != -1 || d.WriteBytes != -1 || d.Writes != -1 || d.Flushes != -1 {
+			t.Errorf("the difference of what is not known: %+v", d)
+		}
+	}
+	if d := own.minus(own); d.Written != 0 || d.Writes != 0 {
+		t.Errorf("the difference of what is: %+v", d)
 	}
 }
 

@@ -179,5 +179,5 @@ func (s *server) size() (goroutines int, disk int64) {
 	if err != nil {
 		return 0, 0
 	}
-	return st.Goroutines, diskUse(s.data)
+	return st.Goroutines, max(0, diskUse(s.data))
 }
