@@ -91,7 +91,7 @@ func Perform(ctx context.Context, trials []Trial, daemon, version string, show f
 				rate /= 2
 			}
 			if t.Config.Rate = rate; rate == 0 { // which would be a closed loop
-				failed = errors.Join(failed, fmt.Errorf("%s: the one before reached nothing", t.Name))
+				failed = errors.Join(failed, fmt.Errorf("%s: the one before reached nothing, or not its end", t.Name))
 				continue
 			}
 		}
@@ -99,7 +99,9 @@ func Perform(ctx context.Context, trials []Trial, daemon, version string, show f
 		if res == nil {
 			return errors.Join(failed, err)
 		}
-		rate = res.DeliveredPS
+		if rate = res.DeliveredPS; !res.OK() { // of a run that broke off it is by chance
+			rate = 0
+		}
 		done(t, res)
 		if ctx.Err() != nil {
 			return errors.Join(failed, err)

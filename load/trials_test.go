@@ -1,6 +1,8 @@
 package load
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -59,5 +61,30 @@ func TestHalfOfNothing(t *testing.T) {
 	err := Perform(t.Context(), []Trial{{Name: "half", Config: c, Half: true}}, "program", "test", nil, func(Trial, *Result) { t.Error("it ran") })
 	if err == nil || !strings.Contains(err.Error(), "reached nothing") {
 		t.Error(err)
+	}
+}
+
+// TestHalfOfBroken: nor at half of what a run reached that broke off.
+func TestHalfOfBroken(t *testing.T) {
+	register("broken", &scenario{main: Received, run: func(ctx context.Context, r *run) error {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		_ = until(ctx, r.from.Load())
+		r.count(now(), &r.delivered)
+		return errors.New("broken off")
+	}})
+	defer delete(scenarios, "broken")
+	c := pretendConfig()
+	c.Scenario, c.Addr = "broken", ""
+	program, _ := pretendDaemon(t)
+	var ran []string
+	err := Perform(t.Context(), []Trial{{Name: "one", Config: c}, {Name: "half", Config: c, Half: true}, {Name: "same", Config: c, Same: true}}, program, "test", nil, func(tr Trial, r *Result) {
+		if ran = append(ran, tr.Name); r.DeliveredPS == 0 {
+			t.Error("nothing was delivered")
+		}
+	})
+	if len(ran) != 1 || err == nil || !strings.Contains(err.Error(), "half: the one before") || !strings.Contains(err.Error(), "same: the one before") {
+		t.Error(ran, err)
 	}
 }

@@ -75,10 +75,14 @@ func trials(cmd *cobra.Command, f *benchFlags, lines io.Writer) error {
 	err := load.Perform(cmd.Context(), all, f.daemon, buildinfo.Version(), show, func(t load.Trial, r *load.Result) {
 		p.end()
 		name := t.Name
-		if unit := r.Unit(); t.Next && before > 0 {
+		unit := r.Unit()
+		if !r.OK() {
+			unit = 0 // what it was until the run broke off says nothing
+		}
+		if t.Next && before > 0 && unit > 0 {
 			name += fmt.Sprintf(" (a unit costs %.2f of the one before)", unit/before)
 		}
-		before = r.Unit()
+		before = unit
 		fmt.Fprint(out, r.Row(name))
 		if e := enc.Encode(r); unwritten == nil {
 			unwritten = e
