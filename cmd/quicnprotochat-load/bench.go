@@ -43,18 +43,7 @@ func bench(cmd *cobra.Command, f *benchFlags) error {
 	if f.daemon == "" || !(f.scale > 0 && f.scale <= 1) {
 		return fmt.Errorf("%w: bench needs --daemon, and a --scale above 0 and at most 1", errUsage)
 	}
-	if f.json == "" {
-		return trials(cmd, f, io.Discard)
-	}
-	file, err := os.Create(f.json)
-	if err != nil {
-		return fmt.Errorf("%w: %w", load.ErrConfig, err)
-	}
-	err = trials(cmd, f, file)
-	if e := file.Close(); err == nil {
-		err = e
-	}
-	return err
+	return withLines(f.json, func(lines io.Writer) error { return trials(cmd, f, lines) })
 }
 
 // trials runs them all, and writes their results to lines.

@@ -40,14 +40,34 @@ func newReport() *cobra.Command {
 	return cmd
 }
 
-// writeFile makes a file, and leaves none that is not whole.
+// writeFile makes a file, and leaves none that is not whole. What was no file before, a device say, it leaves.
 func writeFile(name string, write func(io.Writer) error) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", load.ErrConfig, err)
 	}
-	if err := errors.Join(write(f), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(name))
+	info, err := f.Stat()
+	if err := errors.Join(err, write(f), f.Close()); err != nil {
+		if info != nil && info.Mode().IsRegular() {
+			err = errors.Join(err, os.Remove(name))
+		}
+		return err
 	}
 	return nil
+}
+
+// withLines has f write to a file, and minds that a disk may be full only when the file is closed. Without a name, what it writes goes nowhere.
+func withLines(name string, f func(io.Writer) error) error {
+	if name == "" {
+		return f(io.Discard)
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", load.ErrConfig, err)
+	}
+	err = f(file)
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	return err
 }

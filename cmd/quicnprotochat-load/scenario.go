@@ -47,17 +47,14 @@ func execute(cmd *cobra.Command, cfg load.Config, ch *choices) error {
 	if err != nil {
 		return err
 	}
-	lines := io.Discard
 	if ch.json == "-" {
-		lines = cmd.OutOrStdout()
-	} else if ch.json != "" {
-		f, err := os.Create(ch.json)
-		if err != nil {
-			return fmt.Errorf("%w: %w", load.ErrConfig, err)
-		}
-		defer f.Close()
-		lines = f
+		return telling(cmd, cfg, team, ch, cmd.OutOrStdout())
 	}
+	return withLines(ch.json, func(lines io.Writer) error { return telling(cmd, cfg, team, ch, lines) })
+}
+
+// telling does a run, and writes it to lines.
+func telling(cmd *cobra.Command, cfg load.Config, team load.Team, ch *choices, lines io.Writer) error {
 	enc := json.NewEncoder(lines)
 	res, err := measure(cmd, cfg, team, ch, enc)
 	if res == nil {
