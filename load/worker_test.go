@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -219,18 +220,23 @@ func TestCompareClocks(t *testing.T) {
 
 // TestWorkerDoesNotLead: a worker takes no part that is the caller's own, nor one of a run that is for one process.
 func TestWorkerDoesNotLead(t *testing.T) {
-	for _, worker := range []int{0, 1} {
+	register("lonely", &scenario{})
+	defer delete(scenarios, "lonely")
+	for _, c := range []struct {
+		scenario        string
+		worker, workers int
+	}{{"pretend", 0, 1}, {"pretend", 1, 1}, {"pretend", 0, 2}, {"lonely", 1, 2}} {
 		here, there := net.Pipe()
 		ended := make(chan error, 1)
 		go func() { ended <- WorkFor(t.Context(), there) }()
 		cfg := pretendConfig()
-		cfg.Worker, cfg.Workers = worker, 1
+		cfg.Scenario, cfg.Worker, cfg.Workers = c.scenario, c.worker, c.workers
 		talk := newTalk(here)
 		if err := talk.send(dispatch{Type: typeRun, Config: &cfg}); err != nil {
 			t.Fatal(err)
 		}
 		if d, err := talk.receive(maxLine); err != nil || d.Type != typeFailed {
-			t.Errorf("worker %d of 1: %+v, %v", worker, d, err)
+			t.Errorf("%+v: %+v, %v", c, d, err)
 		}
 		_ = here.Close()
 		<-ended
@@ -252,5 +258,39 @@ func TestWorkerMakesNoProfile(t *testing.T) {
 	}
 	if c := d.Config; c.Daemon+c.Data+c.CPUProfile+c.DaemonCPUProfile != "" || c.PID != 0 || c.check() != nil {
 		t.Errorf("%+v: %v", c, c.check())
+	}
+}
+
+// A crowded listener has no file descriptor left for the first who calls.
+type crowded struct {
+	net.Listener
+	tried atomic.Bool
+}
+
+func (c *crowded) Accept() (net.Conn, error) {
+	if !c.tried.Swap(true) {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return c.Listener.Accept()
+}
+
+// TestCrowded: a worker that could not accept once is there for the next.
+func TestCrowded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, told := make(chan error, 1), make(chan string, 8)
+	go func() { ended <- ServeWorkers(ctx, &crowded{Listener: l}, testToken, func(s string) { told <- s }) }()
+	if _, err := Execute(t.Context(), pretendConfig(), Team{Addrs: []string{l.Addr().String()}, Token: testToken}, "test", nil); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if s := <-told; !strings.Contains(s, syscall.EMFILE.Error()) {
+		t.Errorf("%q", s)
 	}
 }
