@@ -168,3 +168,27 @@ func TestPacketIDs(t *testing.T) {
 		t.Error(a, b)
 	}
 }
+
+// TestFitting: a call takes what fits, by number and by bytes, and all goes in the end.
+func TestFitting(t *testing.T) {
+	for _, size := range []int{stampSize, 256, 17 << 10, maxSize} {
+		batch := make([][]byte, maxWindow)
+		for i := range batch {
+			batch[i] = make([]byte, size)
+		}
+		calls := 0
+		for ; len(batch) > 0; calls++ {
+			n := fitting(batch)
+			if n < 1 || n > callMessages || n*size > callBytes {
+				t.Fatalf("%d messages of %d bytes in a call", n, size)
+			}
+			batch = batch[n:]
+		}
+		if most := max(maxWindow/callMessages, maxWindow*size/callBytes+1) * 2; calls > most {
+			t.Errorf("%d bytes: %d calls", size, calls)
+		}
+	}
+	if n := fitting([][]byte{make([]byte, callBytes+1), nil}); n != 1 {
+		t.Errorf("one that fills more than a call: %d", n)
+	}
+}
