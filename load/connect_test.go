@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -30,7 +31,9 @@ func TestTurnedAway(t *testing.T) {
 }
 
 // TestTurns: what is told of handshakes is of the turns that count, with what was begun in them and ended later; none begins when the measured time is over.
-func TestTurns(t *testing.T) {
+func TestTurns(t *testing.T) { synctest.Test(t, testTurns) }
+
+func testTurns(t *testing.T) {
 	cfg := pretendConfig()
 	cfg.Scenario = "connect"
 	r, err := newRun(cfg, nil)
