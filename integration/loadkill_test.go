@@ -17,16 +17,7 @@ func TestLoadKilled(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGHUP, syscall.SIGTERM} {
 		cmd := exec.Command(filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--duration", "1m", "--daemon", filepath.Join(bin, "quicnprotochatd"))
 		cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
-		out, err := cmd.StderrPipe() // where it tells each interval
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		startTelling(t, cmd)
 		daemons := childrenOf(t, cmd.Process.Pid)
 		if len(daemons) != 1 {
 			t.Errorf("%v: %d children", sig, len(daemons))
@@ -37,6 +28,22 @@ func TestLoadKilled(t *testing.T) {
 			awaitEnd(t, pid)
 		}
 	}
+}
+
+// startTelling starts a harness, and returns when it tells its first interval on what is returned: its standard error.
+func startTelling(t *testing.T, cmd *exec.Cmd) io.ReadCloser {
+	t.Helper()
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // childrenOf lists the processes whose parent is pid (proc_pid_stat(5)).
@@ -85,16 +92,7 @@ func TestLoadUnread(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--duration", "1m", "--interval", "20ms", "--daemon", filepath.Join(bin, "quicnprotochatd"))
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	out := startTelling(t, cmd)
 	daemons := childrenOf(t, cmd.Process.Pid)
 	_ = out.Close()
 	_ = cmd.Wait()
@@ -114,16 +112,7 @@ func TestLoadNohup(t *testing.T) {
 	cmd := exec.Command("nohup", filepath.Join(bin, "quicnprotochat-load"), "relay", "--pairs", "1", "--warmup", "100ms", "--duration", "500ms", "--interval", "20ms",
 		"--daemon", filepath.Join(bin, "quicnprotochatd"))
 	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	out := startTelling(t, cmd)
 	_ = cmd.Process.Signal(syscall.SIGHUP)
 	if _, err := io.Copy(io.Discard, out); err != nil {
 		t.Error(err)

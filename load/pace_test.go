@@ -5,8 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"quicnprotochat/schemas"
 )
 
 // TestOpenCountsAStall has a call take a second while 100 messages a second are to be sent: each that was due meanwhile counts from when it was meant to
@@ -128,26 +126,16 @@ func TestOpenEnds(t *testing.T) {
 func TestSendAfterAStall(t *testing.T) {
 	for stall, want := range map[time.Duration]bool{3 * time.Second: true, 20 * time.Second: false} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := Defaults()
-			cfg.Scenario, cfg.Rate, cfg.Poisson, cfg.Warmup, cfg.Duration, cfg.Drain = "relay", 100, false, 0, 2*time.Second, 10*time.Second
-			r, err := newRun(cfg, lead{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.start = now()
-			r.from.Store(r.start)
-			r.to.Store(r.start + int64(cfg.Duration))
+			r := newTestRun(t, func(c *Config) {
+				c.Rate, c.Poisson, c.Duration, c.Drain = 100, false, 2*time.Second, 10*time.Second
+			})
 			over := r.start + int64(time.Second+stall)
 			s := r.newSender(1, "q", 0, 1, func(ctx context.Context, batch []message) (func() ([]outcome, error), error) {
 				return func() ([]outcome, error) {
 					if t := now(); t > r.start+int64(time.Second) && t < over {
 						time.Sleep(time.Duration(over - t))
 					}
-					out := make([]outcome, len(batch))
-					for i := range out {
-						out[i].status = schemas.EnqueueStatus_stored
-					}
-					return out, nil
+					return allStored(len(batch)), nil
 				}, nil
 			})
 			if err := r.send(t.Context(), []*sender{s}); err != nil {
