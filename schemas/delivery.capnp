@@ -303,6 +303,35 @@ enum EnqueueStatus {
   # The group is in another epoch than the message is for. Nothing was stored.
 }
 
+struct SubmitFrame {
+  # Client to server on a SUBMIT stream, one Cap'n Proto message (standard stream framing, unpacked) a frame: what one call of enqueueMany or post would bring, under the
+  # same limits and with the same effect.
+
+  union {
+    submissions @0 :List(Submission);
+    posts @1 :List(Post);
+  }
+}
+
+struct SubmitAnswer {
+  # Server to client on a SUBMIT stream: one for each frame, in the order of the frames.
+
+  union {
+    outcomes @0 :List(Outcome);
+    # Of submissions: one for each recipient of each, in order. Of posts: one for each. All that is stored or a duplicate is on disk.
+
+    failed @1 :Text;
+    # The reason of the exception with which the call would have failed. The stream goes on.
+  }
+}
+
+struct Outcome {
+  status @0 :EnqueueStatus;
+  seq @1 :UInt64;
+  epoch @2 :UInt64;
+  # As in RecipientResult and PostResult.
+}
+
 struct QueueStatus {
   groupId @0 :Data;
   # 0 to 64 bytes; empty: the inbox.

@@ -8,6 +8,7 @@ import (
 	fc "capnproto.org/go/capnp/v3/flowcontrol"
 	server "capnproto.org/go/capnp/v3/server"
 	context "context"
+	strconv "strconv"
 )
 
 type DeliveryService capnp.Client
@@ -5914,6 +5915,385 @@ type EnqueueStatus_List = capnp.EnumList[EnqueueStatus]
 
 func NewEnqueueStatus_List(s *capnp.Segment, sz int32) (EnqueueStatus_List, error) {
 	return capnp.NewEnumList[EnqueueStatus](s, sz)
+}
+
+type SubmitFrame capnp.Struct
+type SubmitFrame_Which uint16
+
+const (
+	SubmitFrame_Which_submissions SubmitFrame_Which = 0
+	SubmitFrame_Which_posts       SubmitFrame_Which = 1
+)
+
+func (w SubmitFrame_Which) String() string {
+	const s = "submissionsposts"
+	switch w {
+	case SubmitFrame_Which_submissions:
+		return s[0:11]
+	case SubmitFrame_Which_posts:
+		return s[11:16]
+
+	}
+	return "SubmitFrame_Which(" + strconv.FormatUint(uint64(w), 10) + ")"
+}
+
+// SubmitFrame_TypeID is the unique identifier for the type SubmitFrame.
+const SubmitFrame_TypeID = 0x83db18a4b1868454
+
+func NewSubmitFrame(s *capnp.Segment) (SubmitFrame, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return SubmitFrame(st), err
+}
+
+func NewRootSubmitFrame(s *capnp.Segment) (SubmitFrame, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return SubmitFrame(st), err
+}
+
+func ReadRootSubmitFrame(msg *capnp.Message) (SubmitFrame, error) {
+	root, err := msg.Root()
+	return SubmitFrame(root.Struct()), err
+}
+
+func (s SubmitFrame) String() string {
+	str, _ := text.Marshal(0x83db18a4b1868454, capnp.Struct(s))
+	return str
+}
+
+func (s SubmitFrame) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (SubmitFrame) DecodeFromPtr(p capnp.Ptr) SubmitFrame {
+	return SubmitFrame(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s SubmitFrame) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+
+func (s SubmitFrame) Which() SubmitFrame_Which {
+	return SubmitFrame_Which(capnp.Struct(s).Uint16(0))
+}
+func (s SubmitFrame) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s SubmitFrame) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s SubmitFrame) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s SubmitFrame) Submissions() (Submission_List, error) {
+	if capnp.Struct(s).Uint16(0) != 0 {
+		panic("Which() != submissions")
+	}
+	p, err := capnp.Struct(s).Ptr(0)
+	return Submission_List(p.List()), err
+}
+
+func (s SubmitFrame) HasSubmissions() bool {
+	if capnp.Struct(s).Uint16(0) != 0 {
+		return false
+	}
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s SubmitFrame) SetSubmissions(v Submission_List) error {
+	capnp.Struct(s).SetUint16(0, 0)
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewSubmissions sets the submissions field to a newly
+// allocated Submission_List, preferring placement in s's segment.
+func (s SubmitFrame) NewSubmissions(n int32) (Submission_List, error) {
+	capnp.Struct(s).SetUint16(0, 0)
+	l, err := NewSubmission_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Submission_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s SubmitFrame) Posts() (Post_List, error) {
+	if capnp.Struct(s).Uint16(0) != 1 {
+		panic("Which() != posts")
+	}
+	p, err := capnp.Struct(s).Ptr(0)
+	return Post_List(p.List()), err
+}
+
+func (s SubmitFrame) HasPosts() bool {
+	if capnp.Struct(s).Uint16(0) != 1 {
+		return false
+	}
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s SubmitFrame) SetPosts(v Post_List) error {
+	capnp.Struct(s).SetUint16(0, 1)
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewPosts sets the posts field to a newly
+// allocated Post_List, preferring placement in s's segment.
+func (s SubmitFrame) NewPosts(n int32) (Post_List, error) {
+	capnp.Struct(s).SetUint16(0, 1)
+	l, err := NewPost_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Post_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+
+// SubmitFrame_List is a list of SubmitFrame.
+type SubmitFrame_List = capnp.StructList[SubmitFrame]
+
+// NewSubmitFrame creates a new list of SubmitFrame.
+func NewSubmitFrame_List(s *capnp.Segment, sz int32) (SubmitFrame_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[SubmitFrame](l), err
+}
+
+// SubmitFrame_Future is a wrapper for a SubmitFrame promised by a client call.
+type SubmitFrame_Future struct{ *capnp.Future }
+
+func (f SubmitFrame_Future) Struct() (SubmitFrame, error) {
+	p, err := f.Future.Ptr()
+	return SubmitFrame(p.Struct()), err
+}
+
+type SubmitAnswer capnp.Struct
+type SubmitAnswer_Which uint16
+
+const (
+	SubmitAnswer_Which_outcomes SubmitAnswer_Which = 0
+	SubmitAnswer_Which_failed   SubmitAnswer_Which = 1
+)
+
+func (w SubmitAnswer_Which) String() string {
+	const s = "outcomesfailed"
+	switch w {
+	case SubmitAnswer_Which_outcomes:
+		return s[0:8]
+	case SubmitAnswer_Which_failed:
+		return s[8:14]
+
+	}
+	return "SubmitAnswer_Which(" + strconv.FormatUint(uint64(w), 10) + ")"
+}
+
+// SubmitAnswer_TypeID is the unique identifier for the type SubmitAnswer.
+const SubmitAnswer_TypeID = 0xb3c1133026216b0a
+
+func NewSubmitAnswer(s *capnp.Segment) (SubmitAnswer, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return SubmitAnswer(st), err
+}
+
+func NewRootSubmitAnswer(s *capnp.Segment) (SubmitAnswer, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return SubmitAnswer(st), err
+}
+
+func ReadRootSubmitAnswer(msg *capnp.Message) (SubmitAnswer, error) {
+	root, err := msg.Root()
+	return SubmitAnswer(root.Struct()), err
+}
+
+func (s SubmitAnswer) String() string {
+	str, _ := text.Marshal(0xb3c1133026216b0a, capnp.Struct(s))
+	return str
+}
+
+func (s SubmitAnswer) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (SubmitAnswer) DecodeFromPtr(p capnp.Ptr) SubmitAnswer {
+	return SubmitAnswer(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s SubmitAnswer) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+
+func (s SubmitAnswer) Which() SubmitAnswer_Which {
+	return SubmitAnswer_Which(capnp.Struct(s).Uint16(0))
+}
+func (s SubmitAnswer) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s SubmitAnswer) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s SubmitAnswer) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s SubmitAnswer) Outcomes() (Outcome_List, error) {
+	if capnp.Struct(s).Uint16(0) != 0 {
+		panic("Which() != outcomes")
+	}
+	p, err := capnp.Struct(s).Ptr(0)
+	return Outcome_List(p.List()), err
+}
+
+func (s SubmitAnswer) HasOutcomes() bool {
+	if capnp.Struct(s).Uint16(0) != 0 {
+		return false
+	}
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s SubmitAnswer) SetOutcomes(v Outcome_List) error {
+	capnp.Struct(s).SetUint16(0, 0)
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewOutcomes sets the outcomes field to a newly
+// allocated Outcome_List, preferring placement in s's segment.
+func (s SubmitAnswer) NewOutcomes(n int32) (Outcome_List, error) {
+	capnp.Struct(s).SetUint16(0, 0)
+	l, err := NewOutcome_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Outcome_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s SubmitAnswer) Failed() (string, error) {
+	if capnp.Struct(s).Uint16(0) != 1 {
+		panic("Which() != failed")
+	}
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s SubmitAnswer) HasFailed() bool {
+	if capnp.Struct(s).Uint16(0) != 1 {
+		return false
+	}
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s SubmitAnswer) FailedBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s SubmitAnswer) SetFailed(v string) error {
+	capnp.Struct(s).SetUint16(0, 1)
+	return capnp.Struct(s).SetText(0, v)
+}
+
+// SubmitAnswer_List is a list of SubmitAnswer.
+type SubmitAnswer_List = capnp.StructList[SubmitAnswer]
+
+// NewSubmitAnswer creates a new list of SubmitAnswer.
+func NewSubmitAnswer_List(s *capnp.Segment, sz int32) (SubmitAnswer_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[SubmitAnswer](l), err
+}
+
+// SubmitAnswer_Future is a wrapper for a SubmitAnswer promised by a client call.
+type SubmitAnswer_Future struct{ *capnp.Future }
+
+func (f SubmitAnswer_Future) Struct() (SubmitAnswer, error) {
+	p, err := f.Future.Ptr()
+	return SubmitAnswer(p.Struct()), err
+}
+
+type Outcome capnp.Struct
+
+// Outcome_TypeID is the unique identifier for the type Outcome.
+const Outcome_TypeID = 0xbe7bbed5af61ac46
+
+func NewOutcome(s *capnp.Segment) (Outcome, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Outcome(st), err
+}
+
+func NewRootOutcome(s *capnp.Segment) (Outcome, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Outcome(st), err
+}
+
+func ReadRootOutcome(msg *capnp.Message) (Outcome, error) {
+	root, err := msg.Root()
+	return Outcome(root.Struct()), err
+}
+
+func (s Outcome) String() string {
+	str, _ := text.Marshal(0xbe7bbed5af61ac46, capnp.Struct(s))
+	return str
+}
+
+func (s Outcome) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Outcome) DecodeFromPtr(p capnp.Ptr) Outcome {
+	return Outcome(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Outcome) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Outcome) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Outcome) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Outcome) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Outcome) Status() EnqueueStatus {
+	return EnqueueStatus(capnp.Struct(s).Uint16(0))
+}
+
+func (s Outcome) SetStatus(v EnqueueStatus) {
+	capnp.Struct(s).SetUint16(0, uint16(v))
+}
+
+func (s Outcome) Seq() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Outcome) SetSeq(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Outcome) Epoch() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s Outcome) SetEpoch(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+// Outcome_List is a list of Outcome.
+type Outcome_List = capnp.StructList[Outcome]
+
+// NewOutcome creates a new list of Outcome.
+func NewOutcome_List(s *capnp.Segment, sz int32) (Outcome_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0}, sz)
+	return capnp.StructList[Outcome](l), err
+}
+
+// Outcome_Future is a wrapper for a Outcome promised by a client call.
+type Outcome_Future struct{ *capnp.Future }
+
+func (f Outcome_Future) Struct() (Outcome, error) {
+	p, err := f.Future.Ptr()
+	return Outcome(p.Struct()), err
 }
 
 type QueueStatus capnp.Struct
