@@ -253,6 +253,7 @@ type Store interface {
 	Records
 	Blobs
 	Backup
+	Lines
 
 	// Sweep removes what has expired, at most budget things; call it again while More. Errors: ErrFailed, ErrClosed.
 	Sweep(ctx context.Context, budget int) (SweepResult, error)

@@ -18,11 +18,7 @@ func (s *Store) Append(ctx context.Context, posts []store.Post) ([]store.Result,
 	defer s.life.RUnlock()
 	results := make([]store.Result, len(posts))
 	for done := 0; done < len(posts); {
-		end, size := done, 0
-		for end < len(posts) && (end == done || size+len(posts[end].Payload)+maxHeader <= s.share && end-done < shareMessages) {
-			size += len(posts[end].Payload) + maxHeader
-			end++
-		}
+		end := s.shareEnd(done, len(posts), func(i int) int { return len(posts[i].Payload) })
 		if err := s.append(ctx, posts[done:end], results[done:end]); err != nil {
 			return nil, err
 		}
@@ -36,22 +32,13 @@ func (s *Store) append(ctx context.Context, posts []store.Post, results []store.
 	if err != nil {
 		return err
 	}
-	for {
-		o := &appendOp{posts: posts, results: results, missing: missing}
-		err := o.prepare(s)
-		if err == nil {
-			err = s.do(ctx, o)
-		}
-		if err == nil && !o.stale {
-			o.notify(s)
-		}
-		for i := range o.targets {
-			o.targets[i].object.unpin()
-		}
-		if err != nil || !o.stale {
-			return err
-		}
+	o := &appendOp{posts: posts, results: results, missing: missing}
+	defer o.release()
+	if err := s.finish(ctx, o); err != nil {
+		return err
 	}
+	o.notify(s)
+	return nil
 }
 
 // appendOp stores posts.
@@ -67,8 +54,16 @@ type appendOp struct {
 
 func (o *appendOp) size() (int, int)    { return o.bytes, len(o.posts) }
 func (o *appendOp) needs() (bool, bool) { return true, true }
+func (o *appendOp) outdated() bool      { return o.stale }
+func (o *appendOp) unpin()              { o.targets = unpinned(o.targets) }
+func (o *appendOp) release()            { o.unpin() }
+
+func (o *appendOp) fresh() storing {
+	return &appendOp{posts: o.posts, results: o.results, missing: o.missing}
+}
 
 func (o *appendOp) prepare(s *Store) error {
+	o.bytes, o.stale = 0, false
 	o.epoch = s.idEpoch.Load()
 	for i := range o.posts {
 		p := &o.posts[i]

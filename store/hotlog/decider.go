@@ -86,6 +86,16 @@ type call struct {
 	op    op
 	state atomic.Int32
 	done  chan error // of one
+	line  *lineOp    // in place of done: nobody waits
+}
+
+// end tells of the end of the call.
+func (c *call) end(err error) {
+	if c.line != nil {
+		c.line.end(err)
+		return
+	}
+	c.done <- err
 }
 
 // do has the decider decide o, and waits until that is durable, or written, as o needs. If the context ends before o was looked at, it never is.
@@ -241,11 +251,11 @@ func (d *decider) some(calls []*call) []*call {
 			break
 		}
 		if _, room := c.op.needs(); room && noRoom != nil {
-			c.done <- noRoom
+			c.end(noRoom)
 			continue
 		}
 		if size > int(min(maxChange, d.s.opts.SegmentBytes/4)) {
-			c.done <- fmt.Errorf("%w: a change of %d bytes, segments of the log are too small for it", store.ErrTooLarge, size)
+			c.end(fmt.Errorf("%w: a change of %d bytes, segments of the log are too small for it", store.ErrTooLarge, size))
 			continue
 		}
 		bytes, records = bytes+size, records+count
@@ -265,7 +275,7 @@ func (d *decider) begin(bytes, records int) {
 		bytes, records = 0, 0
 		for _, c := range d.taken {
 			if _, room := c.op.needs(); room {
-				c.done <- err
+				c.end(err)
 				continue
 			}
 			size, count := c.op.size()
@@ -291,7 +301,7 @@ func (d *decider) begin(bytes, records int) {
 func (d *decider) refuse(calls []*call, err error) {
 	for _, c := range calls {
 		if c.state.CompareAndSwap(callWaits, callTaken) || c.state.Load() == callTaken {
-			c.done <- err
+			c.end(err)
 		}
 	}
 }
@@ -317,7 +327,7 @@ func (d *decider) write(log *wal.Batch) {
 		if sync, _ := c.op.needs(); sync {
 			d.sync.waiting = append(d.sync.waiting, c)
 		} else {
-			c.done <- nil
+			c.end(nil)
 		}
 	}
 	d.sync.wanted = d.sync.wanted || len(d.sync.waiting) > 0 || b.tree.Len() > maxLazy

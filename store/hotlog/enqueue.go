@@ -26,17 +26,37 @@ func (s *Store) Enqueue(ctx context.Context, messages []store.Message) ([]store.
 	defer s.life.RUnlock()
 	results := make([]store.Result, len(messages))
 	for done := 0; done < len(messages); {
-		end, size := done, 0
-		for end < len(messages) && (end == done || size+len(messages[end].Payload)+maxHeader <= s.share && end-done < shareMessages) {
-			size += len(messages[end].Payload) + maxHeader
-			end++
-		}
+		end := s.shareEnd(done, len(messages), func(i int) int { return len(messages[i].Payload) })
 		if err := s.enqueue(ctx, messages[done:end], results[done:end]); err != nil {
 			return nil, err
 		}
 		done = end
 	}
 	return results, nil
+}
+
+// shareEnd is where an op ends that begins with message from of n, whose payloads have size bytes.
+func (s *Store) shareEnd(from, n int, size func(i int) int) int {
+	end, sum := from, 0
+	for end < n && (end == from || sum+size(end)+maxHeader <= s.share && end-from < shareMessages) {
+		sum += size(end) + maxHeader
+		end++
+	}
+	return end
+}
+
+// finish does what is prepared anew whenever ids left the log meanwhile. The op must not have been prepared.
+func (s *Store) finish(ctx context.Context, o storing) error {
+	for {
+		err := o.prepare(s)
+		if err == nil {
+			err = s.do(ctx, o)
+		}
+		if err != nil || !o.outdated() {
+			return err
+		}
+		o.unpin()
+	}
 }
 
 var enqueuePool = sync.Pool{New: func() any { return new(enqueueOp) }}
@@ -48,31 +68,13 @@ func (s *Store) enqueue(ctx context.Context, messages []store.Message, results [
 	}
 	o := enqueuePool.Get().(*enqueueOp)
 	defer enqueuePool.Put(o)
-	for o.stale = true; o.stale; {
-		o.messages, o.results, o.missing = messages, results, missing
-		err := o.prepare(s)
-		if err == nil {
-			err = s.do(ctx, o)
-		}
-		o.release()
-		if err != nil {
-			return err
-		}
+	defer o.release()
+	o.messages, o.results, o.missing = messages, results, missing
+	if err := s.finish(ctx, o); err != nil {
+		return err
 	}
-	s.notifyStored(messages, results)
+	o.notify(s)
 	return nil
-}
-
-// notifyStored tells the watchers of what was stored.
-func (s *Store) notifyStored(messages []store.Message, results []store.Result) {
-	if s.watchers.Load() == 0 {
-		return
-	}
-	for i := range messages {
-		if results[i].Status == store.Stored {
-			s.hub.Notify(messages[i].Queue)
-		}
-	}
 }
 
 // target is where one message of an op goes, prepared by the caller.
@@ -99,10 +101,29 @@ type enqueueOp struct {
 
 func (o *enqueueOp) size() (int, int)    { return o.bytes, o.records }
 func (o *enqueueOp) needs() (bool, bool) { return true, true }
+func (o *enqueueOp) outdated() bool      { return o.stale }
 
-// prepare pins and looks up what the decider needs.
+func (o *enqueueOp) fresh() storing {
+	return &enqueueOp{messages: o.messages, results: o.results, missing: o.missing}
+}
+
+// notify tells the watchers of what was stored.
+func (o *enqueueOp) notify(s *Store) {
+	if s.watchers.Load() == 0 {
+		return
+	}
+	var last *store.Message // told
+	for i := range o.messages {
+		m := &o.messages[i]
+		if o.results[i].Status == store.Stored && (last == nil || m.Queue != last.Queue) {
+			last = m
+			s.hub.Notify(m.Queue)
+		}
+	}
+}
+
+// prepare pins and looks up what the decider needs. It must not be called twice without unpin between.
 func (o *enqueueOp) prepare(s *Store) error {
-	o.targets = o.targets[:0]
 	o.bytes, o.records, o.stale = maxForget, 1, false
 	o.epoch = s.idEpoch.Load()
 	now := s.opts.Clock()
@@ -132,12 +153,19 @@ func (o *enqueueOp) prepare(s *Store) error {
 	return nil
 }
 
-func (o *enqueueOp) release() {
-	for i := range o.targets {
-		o.targets[i].object.unpin()
+func (o *enqueueOp) unpin() { o.targets = unpinned(o.targets) }
+
+// unpinned gives the objects of targets back, and returns them as an empty list.
+func unpinned(targets []target) []target {
+	for i := range targets {
+		targets[i].object.unpin()
 	}
-	clear(o.targets)
-	o.targets = o.targets[:0]
+	clear(targets)
+	return targets[:0]
+}
+
+func (o *enqueueOp) release() {
+	o.unpin()
 	o.messages, o.results, o.missing = nil, nil, nil
 }
 

@@ -101,7 +101,7 @@ func (d *decider) land(err error) {
 		}
 	}
 	for _, c := range y.calls {
-		c.done <- nil
+		c.end(nil)
 	}
 	clear(y.calls)
 	y.calls = y.calls[:0]

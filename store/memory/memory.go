@@ -81,6 +81,9 @@ func (s *Store) enter(ctx context.Context) error {
 	return nil
 }
 
+// NewLine implements store.Lines.
+func (s *Store) NewLine() store.Line { return store.WaitingLine(s) }
+
 func (s *Store) owner(id store.Identity) *owner {
 	o := s.owners[id]
 	if o == nil {
