@@ -62,41 +62,66 @@ func (s *Session) Submit(ctx context.Context, subs []Submission) ([][]Outcome, e
 
 // submit passes the receipt, and the outcomes that it is for, to check; nil: none is asked for.
 func (s *Session) submit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) ([][]Outcome, error) {
-	wait, err := s.startSubmit(ctx, subs, check)
+	if check != nil {
+		return s.submitForReceipt(ctx, subs, check)
+	}
+	wait, err := s.StartSubmit(ctx, subs)
 	if err != nil {
 		return nil, err
 	}
 	return wait()
 }
 
-// StartSubmit is Submit in two steps: it returns once the call is under way, and wait, which must be called once, gives its outcome. Calls that one
-// goroutine starts are served in the order in which it started them.
+// StartSubmit is Submit in two steps: it returns once the submissions are under way, and wait, which must be called once, gives their outcome. What one
+// goroutine starts is stored in the order in which it started it, but for posts beside submissions.
 func (s *Session) StartSubmit(ctx context.Context, subs []Submission) (wait func() ([][]Outcome, error), err error) {
-	return s.startSubmit(ctx, subs, nil)
+	n, size := 0, frameOverhead
+	for i := range subs {
+		n += len(subs[i].Recipients)
+		size += messageOverhead + len(subs[i].Payload) + recipientOverhead*len(subs[i].Recipients)
+	}
+	f, err := s.startFrame(ctx, size, func(to schemas.SubmitFrame) error { return putSubmissions(to.NewSubmissions, subs) })
+	if err != nil {
+		return nil, err
+	}
+	return func() ([][]Outcome, error) {
+		list, err := f.wait(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		flat, out := make([]Outcome, n), make([][]Outcome, len(subs))
+		for i := range flat {
+			flat[i] = Outcome{Status: list.At(i).Status(), Seq: list.At(i).Seq()}
+		}
+		for i := range subs {
+			k := len(subs[i].Recipients)
+			out[i], flat = flat[:k:k], flat[k:]
+		}
+		return out, nil
+	}, nil
 }
 
-func (s *Session) startSubmit(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) (func() ([][]Outcome, error), error) {
+// submitForReceipt submits by the call that gives receipts.
+func (s *Session) submitForReceipt(ctx context.Context, subs []Submission, check func(schemas.Receipt, [][]Outcome) error) ([][]Outcome, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer rpc.release()
 	f, release := ds.EnqueueMany(ctx, func(p schemas.DeliveryService_enqueueMany_Params) error {
-		p.SetReceipts(check != nil)
-		return putSubmissions(p, subs)
+		p.SetReceipts(true)
+		return putSubmissions(p.NewSubmissions, subs)
 	})
-	return func() ([][]Outcome, error) {
-		defer rpc.release()
-		defer release()
-		res, err := f.Struct()
-		if err != nil {
-			return nil, rpc.Err(err)
-		}
-		out, err := readOutcomes(res, subs)
-		if err != nil || check == nil {
-			return out, err
-		}
-		return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
-	}, nil
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, rpc.Err(err)
+	}
+	out, err := readOutcomes(res, subs)
+	if err != nil {
+		return nil, err
+	}
+	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
 }
 
 func readOutcomes(res schemas.DeliveryService_enqueueMany_Results, subs []Submission) ([][]Outcome, error) {
@@ -118,8 +143,8 @@ func readOutcomes(res schemas.DeliveryService_enqueueMany_Results, subs []Submis
 	return out, nil
 }
 
-func putSubmissions(p schemas.DeliveryService_enqueueMany_Params, subs []Submission) error {
-	list, err := p.NewSubmissions(int32(len(subs)))
+func putSubmissions(make func(int32) (schemas.Submission_List, error), subs []Submission) error {
+	list, err := make(int32(len(subs)))
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,10 @@ func (s *Session) Post(ctx context.Context, posts []GroupPost) ([]PostOutcome, e
 
 // post is as submit.
 func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) ([]PostOutcome, error) {
-	wait, err := s.startPost(ctx, posts, check)
+	if check != nil {
+		return s.postForReceipt(ctx, posts, check)
+	}
+	wait, err := s.StartPost(ctx, posts)
 	if err != nil {
 		return nil, err
 	}
@@ -182,35 +185,53 @@ func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schema
 
 // StartPost is Post in two steps, as StartSubmit is Submit.
 func (s *Session) StartPost(ctx context.Context, posts []GroupPost) (wait func() ([]PostOutcome, error), err error) {
-	return s.startPost(ctx, posts, nil)
+	size := frameOverhead
+	for i := range posts {
+		size += messageOverhead + len(posts[i].Payload)
+	}
+	f, err := s.startFrame(ctx, size, func(to schemas.SubmitFrame) error { return putPosts(to.NewPosts, posts) })
+	if err != nil {
+		return nil, err
+	}
+	return func() ([]PostOutcome, error) {
+		list, err := f.wait(ctx, len(posts))
+		if err != nil {
+			return nil, err
+		}
+		out := make([]PostOutcome, len(posts))
+		for i := range out {
+			o := list.At(i)
+			out[i] = PostOutcome{Status: o.Status(), Seq: o.Seq(), Epoch: o.Epoch()}
+		}
+		return out, nil
+	}, nil
 }
 
-func (s *Session) startPost(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) (func() ([]PostOutcome, error), error) {
+// postForReceipt posts by the call that gives receipts.
+func (s *Session) postForReceipt(ctx context.Context, posts []GroupPost, check func(schemas.Receipt, []PostOutcome) error) ([]PostOutcome, error) {
 	ds, rpc, err := s.ds(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer rpc.release()
 	f, release := ds.Post(ctx, func(p schemas.DeliveryService_post_Params) error {
-		p.SetReceipts(check != nil)
-		return putPosts(p, posts)
+		p.SetReceipts(true)
+		return putPosts(p.NewPosts, posts)
 	})
-	return func() ([]PostOutcome, error) {
-		defer rpc.release()
-		defer release()
-		res, err := f.Struct()
-		if err != nil {
-			return nil, rpc.Err(err)
-		}
-		out, err := readPostOutcomes(res, len(posts))
-		if err != nil || check == nil {
-			return out, err
-		}
-		return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
-	}, nil
+	defer release()
+	res, err := f.Struct()
+	if err != nil {
+		return nil, rpc.Err(err)
+	}
+	out, err := readPostOutcomes(res, len(posts))
+	if err != nil {
+		return nil, err
+	}
+	return out, checkReceipt(res.Receipt, func(r schemas.Receipt) error { return check(r, out) })
 }
 
-func putPosts(p schemas.DeliveryService_post_Params, posts []GroupPost) error {
-	list, err := p.NewPosts(int32(len(posts)))
+func putPosts(make func(int32) (schemas.Post_List, error), posts []GroupPost) error {
+	list, err := make(int32(len(posts)))
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (s *Session) startListen(ctx context.Context, opts ListenOptions) error {
 	return nil
 }
 
-// pushStream is what servePush needs of a *quicrpc.PushStream.
+// pushStream is what servePush needs of a *quicrpc.FrameStream.
 type pushStream interface {
 	ReadMessage() (*capnp.Message, error)
 	WriteMessage(*capnp.Message) error

@@ -47,16 +47,27 @@ type Session struct {
 	idle time.Duration // Config.IdleStream
 
 	mu     sync.Mutex
-	rpcs   map[quicrpc.StreamType]*rpcStream
+	shared map[quicrpc.StreamType]*shared
 	closed bool
+}
+
+// shared is a stream of which the session has one, for all calls that need it.
+type shared struct {
+	stream openStream
+	s      *Session
+	users  int       // calls that are about to be made, are under way, or whose answer is being read; guarded by s.mu, as last is
+	last   time.Time // when users became 0
+}
+
+type openStream interface {
+	Done() <-chan struct{} // closed when it is over
+	Close() error
 }
 
 // rpcStream is the stream to a service.
 type rpcStream struct {
 	*quicrpc.RPC
-	s     *Session
-	users int       // calls that are about to be made, are under way, or whose answer is being read; guarded by s.mu, as last is
-	last  time.Time // when users became 0
+	*shared
 }
 
 // idleStream is Config.IdleStream unless set: long enough for a client's calls that follow each other.
@@ -90,7 +101,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, cfg.Addr, err)
 	}
-	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, idle: idle, rpcs: make(map[quicrpc.StreamType]*rpcStream)}, nil
+	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, idle: idle, shared: make(map[quicrpc.StreamType]*shared)}, nil
 }
 
 // Close ends the connection and every call under way.
@@ -99,10 +110,10 @@ func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, r := range s.rpcs {
-		r.Close()
+	for _, u := range s.shared {
+		_ = u.stream.Close()
 	}
-	clear(s.rpcs)
+	clear(s.shared)
 	return err
 }
 
@@ -115,73 +126,76 @@ func (s *Session) Err() error { return s.conn.Err() }
 // Conn gives the transport, for those who want its details.
 func (s *Session) Conn() *quicrpc.Conn { return s.conn }
 
-// rpc returns the stream to a service, opened if there is none that lives. The caller releases it once it has read the answer to its call.
-func (s *Session) rpc(ctx context.Context, t quicrpc.StreamType) (*rpcStream, error) {
+// rpc returns the stream to a service. The caller releases it once it has read the answer to its call.
+func (s *Session) rpc(ctx context.Context, t quicrpc.StreamType) (rpcStream, error) {
+	r, u, err := share(s, t, func() (*quicrpc.RPC, error) { return s.conn.Bootstrap(ctx, t) })
+	return rpcStream{r, u}, err
+}
+
+// share returns the stream of type t, opened if there is none that lives.
+func share[S openStream](s *Session, t quicrpc.StreamType, open func() (S, error)) (stream S, u *shared, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.rpcs[t]; r != nil {
+	if u := s.shared[t]; u != nil {
 		select {
-		case <-r.Done():
-			r.Close()
-			delete(s.rpcs, t)
+		case <-u.stream.Done():
+			_ = u.stream.Close()
+			delete(s.shared, t)
 		default:
-			r.users++
-			return r, nil
+			u.users++
+			return u.stream.(S), u, nil
 		}
 	}
-	q, err := s.conn.Bootstrap(ctx, t)
-	if err != nil {
-		return nil, err
+	if stream, err = open(); err != nil {
+		return stream, nil, err
 	}
-	r := &rpcStream{RPC: q, s: s, users: 1}
-	s.rpcs[t] = r
-	time.AfterFunc(s.idle, func() { s.retire(t, r) })
-	return r, nil
+	u = &shared{stream: stream, s: s, users: 1}
+	s.shared[t] = u
+	time.AfterFunc(s.idle, func() { s.retire(t, u) })
+	return stream, u, nil
 }
 
 // release ends one use.
-func (r *rpcStream) release() {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	if r.users--; r.users == 0 {
-		r.last = time.Now()
+func (u *shared) release() {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	if u.users--; u.users == 0 {
+		u.last = time.Now()
 	}
 }
 
-// retire closes r when it was not used for as long as Config.IdleStream says, or looks again later.
-func (s *Session) retire(t quicrpc.StreamType, r *rpcStream) {
+// retire closes u when it was not used for as long as Config.IdleStream says, or looks again later.
+func (s *Session) retire(t quicrpc.StreamType, u *shared) {
 	s.mu.Lock()
-	if s.closed || s.rpcs[t] != r {
+	if s.closed || s.shared[t] != u {
 		s.mu.Unlock()
 		return
 	}
 	left := s.idle
-	if r.users == 0 {
-		left -= time.Since(r.last)
+	if u.users == 0 {
+		left -= time.Since(u.last)
 	}
 	if left <= 0 {
-		delete(s.rpcs, t)
+		delete(s.shared, t)
 	}
 	s.mu.Unlock()
 	if left > 0 {
-		time.AfterFunc(left, func() { s.retire(t, r) })
+		time.AfterFunc(left, func() { s.retire(t, u) })
 		return
 	}
-	r.Close()
+	_ = u.stream.Close()
 }
 
-func (s *Session) as(ctx context.Context) (schemas.AuthenticationService, *rpcStream, error) {
-	r, err := s.rpc(ctx, quicrpc.StreamAS)
-	if err != nil {
-		return schemas.AuthenticationService{}, nil, err
+func (s *Session) as(ctx context.Context) (service schemas.AuthenticationService, r rpcStream, err error) {
+	if r, err = s.rpc(ctx, quicrpc.StreamAS); err != nil {
+		return service, r, err
 	}
 	return schemas.AuthenticationService(r.Client()), r, nil
 }
 
-func (s *Session) ds(ctx context.Context) (schemas.DeliveryService, *rpcStream, error) {
-	r, err := s.rpc(ctx, quicrpc.StreamDS)
-	if err != nil {
-		return schemas.DeliveryService{}, nil, err
+func (s *Session) ds(ctx context.Context) (service schemas.DeliveryService, r rpcStream, err error) {
+	if r, err = s.rpc(ctx, quicrpc.StreamDS); err != nil {
+		return service, r, err
 	}
 	return schemas.DeliveryService(r.Client()), r, nil
 }

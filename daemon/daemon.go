@@ -191,6 +191,9 @@ func (d *Daemon) Bootstrap(c *quicrpc.ServerConn, t quicrpc.StreamType) (capnp.C
 	}
 }
 
+// Submit serves a SUBMIT stream.
+func (d *Daemon) Submit(c *quicrpc.ServerConn, s *quicrpc.SubmitStream) { d.ds.Submit(c, s) }
+
 // Closed forgets what was kept for a connection.
 func (d *Daemon) Closed(c *quicrpc.ServerConn) { d.ds.Closed(c) }
 

@@ -48,7 +48,7 @@ func (c *server) Post(ctx context.Context, call schemas.DeliveryService_post) er
 	if err != nil {
 		return malformed(err)
 	}
-	posts, err := c.readPosts(list)
+	posts, err := c.s.readPosts(c.owner, list)
 	if err != nil {
 		return err
 	}
@@ -82,37 +82,43 @@ func (c *server) Post(ctx context.Context, call schemas.DeliveryService_post) er
 func (s *Service) setPostResult(ctx context.Context, out schemas.PostResult, group string, r store.Result) error {
 	out.SetStatus(statuses[r.Status])
 	out.SetSeq(r.Seq)
+	epoch, err := s.epochOf(ctx, group, r)
+	out.SetEpoch(epoch)
+	return err
+}
+
+// epochOf is the group's epoch if r says that a post was of another one, else 0.
+func (s *Service) epochOf(ctx context.Context, group string, r store.Result) (uint64, error) {
 	if r.Status != store.WrongEpoch {
-		return nil
+		return 0, nil
 	}
 	g, err := s.store.Group(ctx, group)
 	if err != nil {
-		return s.groupFailure(err)
+		return 0, s.groupFailure(err)
 	}
-	out.SetEpoch(g.Epoch)
-	return nil
+	return g.Epoch, nil
 }
 
-func (c *server) readPosts(list schemas.Post_List) ([]store.Post, error) {
-	if n := list.Len(); n < 1 || n > c.s.limits.MaxBatch {
-		return nil, invalid("%d posts, want 1 to %d", n, c.s.limits.MaxBatch)
+func (s *Service) readPosts(from store.Identity, list schemas.Post_List) ([]store.Post, error) {
+	if n := list.Len(); n < 1 || n > s.limits.MaxBatch {
+		return nil, invalid("%d posts, want 1 to %d", n, s.limits.MaxBatch)
 	}
 	posts := make([]store.Post, list.Len())
 	stored := 0
 	for i := range posts {
-		if err := c.readPost(&posts[i], list.At(i)); err != nil {
+		posts[i].Sender = from
+		if err := s.readPost(&posts[i], list.At(i)); err != nil {
 			return nil, err
 		}
-		if stored += len(posts[i].Payload); stored > c.s.limits.MaxStoredBytes {
-			return nil, quicrpc.Errorf(quicrpc.CodeTooLarge, "more than %d bytes to store", c.s.limits.MaxStoredBytes)
+		if stored += len(posts[i].Payload); stored > s.limits.MaxStoredBytes {
+			return nil, quicrpc.Errorf(quicrpc.CodeTooLarge, "more than %d bytes to store", s.limits.MaxStoredBytes)
 		}
 	}
 	return posts, nil
 }
 
 // readPost checks what a call says of a message against what the message itself says in the clear.
-func (c *server) readPost(p *store.Post, at schemas.Post) (err error) {
-	p.Sender = c.owner
+func (s *Service) readPost(p *store.Post, at schemas.Post) (err error) {
 	if p.Group, err = groupID(at.GroupId()); err != nil {
 		return err
 	}
@@ -122,7 +128,7 @@ func (c *server) readPost(p *store.Post, at schemas.Post) (err error) {
 	if p.Payload, err = at.Payload(); err != nil {
 		return malformed(err)
 	}
-	if err := c.s.checkPayload(p.Payload); err != nil {
+	if err := s.checkPayload(p.Payload); err != nil {
 		return err
 	}
 	h, err := readHeader(p.Payload)

@@ -34,6 +34,8 @@ func (h handler) Bootstrap(c *quicrpc.ServerConn, t quicrpc.StreamType) (capnp.C
 	return h.s.Client(c, func(ctx context.Context) (ds.PushStream, error) { return c.OpenPush(ctx) }), nil
 }
 
+func (h handler) Submit(c *quicrpc.ServerConn, s *quicrpc.SubmitStream) { h.s.Submit(c, s) }
+
 func (h handler) Closed(c *quicrpc.ServerConn) { h.s.Closed(c) }
 
 // identity returns a certificate for a new key.
@@ -157,7 +159,7 @@ func (c *client) send(ctx context.Context, to quicrpc.Peer, group string, n, siz
 
 // pushed is an open PUSH stream at the client.
 type pushed struct {
-	*quicrpc.PushStream
+	*quicrpc.FrameStream
 	group string
 	last  uint64
 	acked uint64 // on another connection before: up to there messages may be left out
@@ -169,7 +171,7 @@ func (c *client) accept(t testing.TB) *pushed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pushed{PushStream: s}
+	p := &pushed{FrameStream: s}
 	f, err := p.frame()
 	if err != nil {
 		t.Fatal(err)

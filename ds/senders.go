@@ -76,23 +76,53 @@ func (s *senders) give(k sending, size int) {
 // enqueue stores what senders may send, and answers the rest with QuotaExceeded.
 func (s *Service) enqueue(from store.Identity) func(context.Context, []store.Message) ([]store.Result, error) {
 	return func(ctx context.Context, messages []store.Message) ([]store.Result, error) {
-		return limited(ctx, s, messages, s.store.Enqueue, func(m *store.Message) (sending, int) {
-			return sending{from, m.Queue}, len(m.Payload)
-		})
+		return limited(ctx, s, messages, s.store.Enqueue, s.sendingOf(from))
 	}
 }
 
 // post does the same for groups.
 func (s *Service) post(from store.Identity) func(context.Context, []store.Post) ([]store.Result, error) {
 	return func(ctx context.Context, posts []store.Post) ([]store.Result, error) {
-		return limited(ctx, s, posts, s.store.Append, func(p *store.Post) (sending, int) {
-			return sending{from, store.QueueID{Group: p.Group, Shared: true}}, len(p.Payload)
-		})
+		return limited(ctx, s, posts, s.store.Append, s.postingOf(from))
+	}
+}
+
+// sendingOf says as what a message from somebody counts.
+func (s *Service) sendingOf(from store.Identity) func(*store.Message) (sending, int) {
+	return func(m *store.Message) (sending, int) { return sending{from, m.Queue}, len(m.Payload) }
+}
+
+// postingOf does the same for groups.
+func (s *Service) postingOf(from store.Identity) func(*store.Post) (sending, int) {
+	return func(p *store.Post) (sending, int) {
+		return sending{from, store.QueueID{Group: p.Group, Shared: true}}, len(p.Payload)
 	}
 }
 
 func limited[T any](ctx context.Context, s *Service, all []T, put func(context.Context, []T) ([]store.Result, error), of func(*T) (sending, int)) ([]store.Result, error) {
-	var refused map[int]bool // nil: none, as most often
+	a, err := admit(ctx, s, all, of)
+	if err != nil {
+		return nil, err
+	}
+	var results []store.Result
+	if len(a.allowed) > 0 {
+		if results, err = put(ctx, a.allowed); err != nil {
+			return nil, err // some may be stored: they stay counted
+		}
+	}
+	return a.settle(results), nil
+}
+
+// admitted is what a call brought, and what of it is within the sender's part of each queue, and counted there.
+type admitted[T any] struct {
+	s            *Service
+	of           func(*T) (sending, int)
+	all, allowed []T
+	refused      map[int]bool // of all; nil: none, as most often
+}
+
+func admit[T any](ctx context.Context, s *Service, all []T, of func(*T) (sending, int)) (admitted[T], error) {
+	a := admitted[T]{s: s, of: of, all: all, allowed: all}
 	for i := range all {
 		k, size := of(&all[i])
 		if k.queue.Owner == k.sender {
@@ -100,47 +130,43 @@ func limited[T any](ctx context.Context, s *Service, all []T, put func(context.C
 		}
 		ok, err := s.senders.take(k, size, func() (sent, error) { return s.held(ctx, k.queue) })
 		if err != nil {
-			return nil, err
+			return a, err
 		}
 		if !ok {
-			if refused == nil {
-				refused = make(map[int]bool)
+			if a.refused == nil {
+				a.refused = make(map[int]bool)
 			}
-			refused[i] = true
+			a.refused[i] = true
 		}
 	}
-	allowed := all
-	if len(refused) > 0 {
-		allowed = make([]T, 0, len(all)-len(refused))
+	if len(a.refused) > 0 {
+		a.allowed = make([]T, 0, len(all)-len(a.refused))
 		for i := range all {
-			if !refused[i] {
-				allowed = append(allowed, all[i])
+			if !a.refused[i] {
+				a.allowed = append(a.allowed, all[i])
 			}
 		}
 	}
-	var results []store.Result
-	var err error
-	if len(allowed) > 0 {
-		results, err = put(ctx, allowed)
-	}
-	if err != nil {
-		return nil, err // some may be stored: they stay counted
-	}
+	return a, nil
+}
+
+// settle makes results of what was allowed results of all, and counts no more what was not stored after all.
+func (a *admitted[T]) settle(results []store.Result) []store.Result {
 	out := results
-	if len(refused) > 0 {
-		out = make([]store.Result, len(all))
+	if len(a.refused) > 0 {
+		out = make([]store.Result, len(a.all))
 	}
-	for i := range all {
-		if refused[i] {
+	for i := range a.all {
+		if a.refused[i] {
 			out[i].Status = store.QuotaExceeded
 			continue
 		}
 		out[i], results = results[0], results[1:]
 		if out[i].Status != store.Stored {
-			s.senders.give(of(&all[i]))
+			a.s.senders.give(a.of(&a.all[i]))
 		}
 	}
-	return out, nil
+	return out
 }
 
 // held is what a queue, or a group's order, holds. Bytes are those of a queue only.

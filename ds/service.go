@@ -25,7 +25,7 @@ type Session interface {
 	WaitHandshake(ctx context.Context) error
 }
 
-// PushStream is one PUSH stream to a caller; *quicrpc.PushStream is one.
+// PushStream is one PUSH stream to a caller; *quicrpc.FrameStream is one.
 type PushStream interface {
 	WriteMessage(*capnp.Message) error
 	WriteEncoded([]byte) error
@@ -168,15 +168,17 @@ const (
 	reportCommit
 	putBlob
 	getBlob
+	submitMethod
 )
 
 var methods = [...]string{
 	"enqueue", "fetch", "enqueueMany", "fetchAfter", "queues", "acknowledge", "listen",
 	"createGroup", "commit", "post", "group", "members", "groupInfo", "invite", "claimCommit", "releaseCommit",
 	"reportCommit", "putBlob", "getBlob",
+	"submit",
 }
 
-// Calls counts the calls since New, by the method's name in the schema.
+// Calls counts the calls since New, by the method's name in the schema; submit are frames on SUBMIT streams.
 func (s *Service) Calls() map[string]uint64 {
 	m := make(map[string]uint64, len(methods))
 	for i, name := range methods {

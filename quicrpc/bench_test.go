@@ -88,7 +88,7 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
-func consume(p *PushStream, envelopes int) error {
+func consume(p *FrameStream, envelopes int) error {
 	m, err := p.ReadMessage()
 	if err != nil {
 		return err

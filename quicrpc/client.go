@@ -36,7 +36,7 @@ type Conn struct {
 	socket *endpoint
 	signs  *signs
 
-	pushes chan *PushStream
+	pushes chan *FrameStream
 	tasks  sync.WaitGroup // the accept loop and the header readers
 
 	mu     sync.Mutex
@@ -50,7 +50,7 @@ type Conn struct {
 func newConn(q *quic.Conn, cfg ClientConfig, e *endpoint) *Conn {
 	c := &Conn{
 		q: q, limits: cfg.Limits, log: cfg.Logger, socket: e,
-		pushes: make(chan *PushStream), rpcs: make(map[*RPC]struct{}), early: cfg.Early, signs: newSigns(q, cfg.Limits.KeepAlive),
+		pushes: make(chan *FrameStream), rpcs: make(map[*RPC]struct{}), early: cfg.Early, signs: newSigns(q, cfg.Limits.KeepAlive),
 	}
 	c.tasks.Go(c.acceptLoop)
 	return c
@@ -70,16 +70,8 @@ func (c *Conn) Err() error {
 // Bootstrap opens a stream of type t (StreamAS or StreamDS), sends its header and returns the RPC connection on it. It waits, until ctx ends, while
 // the server allows no further stream. It does not wait for the server's answer. Errors: a *ConnError, ErrClosed, ctx's.
 func (c *Conn) Bootstrap(ctx context.Context, t StreamType) (*RPC, error) {
-	q, err := c.openStream(ctx)
+	s, err := c.open(ctx, t)
 	if err != nil {
-		return nil, err
-	}
-	s := newStream(q, c.limits.StallTimeout)
-	s.wmu.Lock()
-	err = s.write(appendHeader(nil, t))
-	s.wmu.Unlock()
-	if err != nil {
-		s.abort(StreamErrNone)
 		return nil, err
 	}
 	c.mu.Lock()
@@ -92,6 +84,15 @@ func (c *Conn) Bootstrap(ctx context.Context, t StreamType) (*RPC, error) {
 	c.rpcs[r] = struct{}{}
 	c.mu.Unlock()
 	return r, nil
+}
+
+// open opens a stream and sends its header.
+func (c *Conn) open(ctx context.Context, t StreamType) (*stream, error) {
+	q, err := c.openStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newOpened(q, t, c.limits.StallTimeout)
 }
 
 func (c *Conn) openStream(ctx context.Context) (*quic.Stream, error) {
@@ -136,7 +137,7 @@ func (c *Conn) forget(r *RPC) {
 }
 
 // AcceptPush returns the next PUSH stream that the server opened. Errors: ctx's, or a *ConnError.
-func (c *Conn) AcceptPush(ctx context.Context) (*PushStream, error) {
+func (c *Conn) AcceptPush(ctx context.Context) (*FrameStream, error) {
 	select {
 	case p := <-c.pushes:
 		return p, nil
@@ -171,7 +172,7 @@ func (c *Conn) acceptStream(q *quic.Stream) {
 		s.refuse(se, c.cut)
 		return
 	}
-	p := newPush(c.q.Context(), s, c.limits.MaxMessage, c.limits.MaxAck, c.cut)
+	p := newFrameStream(c.q.Context(), s, c.limits.MaxMessage, c.limits.MaxAck, c.cut)
 	select {
 	case c.pushes <- p:
 	case <-p.ctx.Done():

@@ -12,11 +12,12 @@ import (
 // A StreamType is the first varint of a stream.
 type StreamType uint64
 
-// Stream types. AS and DS are opened by the client and carry Cap'n Proto RPC; PUSH is opened by the server and carries framed messages.
+// Stream types. AS, DS and SUBMIT are opened by the client, PUSH by the server. AS and DS carry Cap'n Proto RPC, the others framed messages.
 const (
-	StreamAS   StreamType = 1
-	StreamDS   StreamType = 2
-	StreamPush StreamType = 3
+	StreamAS     StreamType = 1
+	StreamDS     StreamType = 2
+	StreamPush   StreamType = 3
+	StreamSubmit StreamType = 4
 )
 
 // StreamVersion is the second varint of a stream.
@@ -31,6 +32,8 @@ func (t StreamType) String() string {
 		return "DS"
 	case StreamPush:
 		return "PUSH"
+	case StreamSubmit:
+		return "SUBMIT"
 	}
 	return "type " + strconv.FormatUint(uint64(t), 10)
 }

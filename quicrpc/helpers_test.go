@@ -102,6 +102,22 @@ func (h *testHandler) Bootstrap(c *ServerConn, _ StreamType) (capnp.Client, erro
 	return capnp.Client(schemas.AuthenticationService_ServerToClient(&h.echo)), nil
 }
 
+// Submit answers each request with itself.
+func (h *testHandler) Submit(c *ServerConn, s *SubmitStream) {
+	for {
+		m, held, err := s.ReadRequest()
+		if err != nil {
+			_ = s.CloseWrite()
+			return
+		}
+		err = s.WriteMessage(m)
+		s.Release(held)
+		if err != nil {
+			return
+		}
+	}
+}
+
 func (h *testHandler) Closed(c *ServerConn) { h.closed.Add(1) }
 
 func newTestHandler() *testHandler { return &testHandler{conns: make(chan *ServerConn, 64)} }

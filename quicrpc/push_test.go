@@ -44,12 +44,12 @@ func ack(t testing.TB, upTo uint64) *capnp.Message {
 }
 
 // pushPair returns both ends of a PUSH stream.
-func pushPair(t testing.TB, h *testHandler, s *Server, cfg ClientConfig) (*ServerConn, *PushStream, *PushStream) {
+func pushPair(t testing.TB, h *testHandler, s *Server, cfg ClientConfig) (*ServerConn, *FrameStream, *FrameStream) {
 	t.Helper()
 	return pushStreams(t, h, dial(t, s, cfg))
 }
 
-func pushStreams(t testing.TB, h *testHandler, c *Conn) (*ServerConn, *PushStream, *PushStream) {
+func pushStreams(t testing.TB, h *testHandler, c *Conn) (*ServerConn, *FrameStream, *FrameStream) {
 	t.Helper()
 	ctx := testContext(t)
 	r, _ := bootstrap(t, c)

@@ -73,23 +73,41 @@ const (
 	maxCode   = 32  // bytes of a code that is taken for one
 )
 
-// exception is what a method's error becomes on the wire. An error that is no *RPCError is not told to the peer: logged reports that
-// the caller should log it.
-func exception(err error) (e *exc.Exception, logged bool) {
-	var re *RPCError
+// Reason is what err becomes on the wire: "[code] text". An error that is no *RPCError is not told to the peer: unexpected reports that the caller should log it.
+func Reason(err error) (reason string, unexpected bool) {
+	re, unexpected := told(err)
+	return re.reason(), unexpected
+}
+
+// FromReason is the *RPCError that a peer meant by a reason.
+func FromReason(reason string) error { return parseReason(reason, exc.Failed) }
+
+// told is what the peer is told of err.
+func told(err error) (re *RPCError, unexpected bool) {
 	switch {
 	case errors.As(err, &re):
+		return re, false
 	case exc.IsType(err, exc.Unimplemented):
-		re = &RPCError{Code: CodeUnimplemented, Text: "unknown method"}
+		return &RPCError{Code: CodeUnimplemented, Text: "unknown method"}, false
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		re = &RPCError{Code: CodeUnavailable, Text: "the call took too long or was cancelled"}
+		return &RPCError{Code: CodeUnavailable, Text: "the call took too long or was cancelled"}, false
 	default:
-		re, logged = &RPCError{Code: CodeInternal, Text: "internal error"}, true
+		return &RPCError{Code: CodeInternal, Text: "internal error"}, true
 	}
-	reason := re.Error()
+}
+
+// reason is the form that crosses the wire, of bounded length.
+func (e *RPCError) reason() string {
+	reason := e.Error()
 	if len(reason) > maxReason {
 		reason = strings.ToValidUTF8(reason[:maxReason], "")
 	}
+	return reason
+}
+
+// exception is what a method's error becomes on the wire; see Reason.
+func exception(err error) (e *exc.Exception, unexpected bool) {
+	re, unexpected := told(err)
 	typ := exc.Failed
 	switch re.Code {
 	case CodeUnimplemented:
@@ -97,7 +115,7 @@ func exception(err error) (e *exc.Exception, logged bool) {
 	case CodeRateLimited, CodeQuotaExceeded, CodeUnavailable:
 		typ = exc.Overloaded
 	}
-	return exc.New(typ, "", reason), logged
+	return exc.New(typ, "", re.reason()), unexpected
 }
 
 // FromRPC translates what a Cap'n Proto call returned: an exception of the callee becomes an *RPCError, the end of a connection a

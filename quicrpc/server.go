@@ -19,6 +19,9 @@ type Handler interface {
 	// goroutines at once, and the stream owns what it returns. An error refuses the stream (StreamErrInternal). With 0-RTT it runs before
 	// the handshake is complete: see ServerConn.WaitHandshake.
 	Bootstrap(c *ServerConn, t StreamType) (capnp.Client, error)
+	// Submit serves a SUBMIT stream that c's peer opened: it answers each request in order, and then ends the sending side. It returns when the stream is over and
+	// nothing is under way any more. With 0-RTT it is called before the handshake is complete, as Bootstrap is.
+	Submit(c *ServerConn, s *SubmitStream)
 	// Closed is called once after the connection has ended, with all its streams and their calls, if Bootstrap was called for it or not.
 	Closed(c *ServerConn)
 }

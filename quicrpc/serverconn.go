@@ -25,9 +25,9 @@ type ServerConn struct {
 	streams sync.WaitGroup
 
 	mu       sync.Mutex
-	rpcs     map[*rpcStream]struct{}
-	pushes   map[*PushStream]struct{}
-	rpcSlots int // RPC streams being set up or served
+	serving  map[serving]struct{}
+	pushes   map[*FrameStream]struct{}
+	slots    int // streams of services being set up or served
 	bad      int // streams cut for the peer's fault
 	draining bool
 	closed   bool // Close was called, or the peer's misbehaviour ended the connection
@@ -73,7 +73,7 @@ func (c *ServerConn) Close(code ConnErrorCode, text string) {
 
 // OpenPush opens a PUSH stream and sends its header. It waits, until ctx ends, while the client allows no further stream. Errors: a *ConnError, a
 // *StreamError (StreamErrShuttingDown), ctx's.
-func (c *ServerConn) OpenPush(ctx context.Context) (*PushStream, error) {
+func (c *ServerConn) OpenPush(ctx context.Context) (*FrameStream, error) {
 	q, err := c.q.OpenStreamSync(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -81,17 +81,12 @@ func (c *ServerConn) OpenPush(ctx context.Context) (*PushStream, error) {
 		}
 		return nil, streamFailure(err)
 	}
-	s := newStream(q, c.s.cfg.Limits.StallTimeout)
-	s.typ = StreamPush
-	s.wmu.Lock()
-	err = s.write(appendHeader(nil, StreamPush))
-	s.wmu.Unlock()
+	l := &c.s.cfg.Limits
+	s, err := newOpened(q, StreamPush, l.StallTimeout)
 	if err != nil {
-		s.abort(StreamErrNone)
 		return nil, err
 	}
-	l := &c.s.cfg.Limits
-	p := newPush(c.q.Context(), s, l.MaxAck, l.MaxMessage, func(e *StreamError) { c.cut(StreamPush, e) })
+	p := newFrameStream(c.q.Context(), s, l.MaxAck, l.MaxMessage, func(e *StreamError) { c.cut(StreamPush, e) })
 	p.sent = func(n int) {
 		c.s.counts.pushMessages.Add(1)
 		c.s.counts.pushBytes.Add(uint64(n))
@@ -101,7 +96,7 @@ func (c *ServerConn) OpenPush(ctx context.Context) (*PushStream, error) {
 }
 
 // track makes shutdown and the statistics know p.
-func (c *ServerConn) track(p *PushStream) {
+func (c *ServerConn) track(p *FrameStream) {
 	c.s.counts.pushStreams.Add(1)
 	c.s.counts.pushOpen.Add(1)
 	c.mu.Lock()
@@ -139,7 +134,7 @@ func (c *ServerConn) cut(t StreamType, e *StreamError) {
 func (s *Server) serveConn(q *quic.Conn) {
 	c := &ServerConn{
 		s: s, q: q, acct: newAccount(&s.memory, s.cfg.Limits),
-		rpcs: make(map[*rpcStream]struct{}), pushes: make(map[*PushStream]struct{}),
+		serving: make(map[serving]struct{}), pushes: make(map[*FrameStream]struct{}),
 	}
 	if !c.identify() {
 		return

@@ -145,9 +145,9 @@ func TestPushPeerThatNeverReads(t *testing.T) {
 
 // TestCloseWakesBlockedWriter: quic-go's own Close would leave it blocked.
 func TestCloseWakesBlockedWriter(t *testing.T) {
-	for name, end := range map[string]func(*PushStream){
-		"Close":  func(p *PushStream) { _ = p.Close() },
-		"Cancel": func(p *PushStream) { p.Cancel(StreamErrInternal) },
+	for name, end := range map[string]func(*FrameStream){
+		"Close":  func(p *FrameStream) { _ = p.Close() },
+		"Cancel": func(p *FrameStream) { p.Cancel(StreamErrInternal) },
 	} {
 		h := newTestHandler()
 		s := startServer(t, ServerConfig{Handler: h, Limits: Limits{StallTimeout: 10 * testTimeout}})

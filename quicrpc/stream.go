@@ -38,6 +38,20 @@ func newStream(q *quic.Stream, stall time.Duration) *stream {
 	return &stream{q: q, r: bufio.NewReaderSize(q, readBuffer), stall: stall}
 }
 
+// newOpened wraps a stream that this side has opened, and sends its header.
+func newOpened(q *quic.Stream, t StreamType, stall time.Duration) (*stream, error) {
+	s := newStream(q, stall)
+	s.typ = t
+	s.wmu.Lock()
+	err := s.write(appendHeader(nil, t))
+	s.wmu.Unlock()
+	if err != nil {
+		s.abort(StreamErrNone)
+		return nil, err
+	}
+	return s, nil
+}
+
 // newDecoder returns a decoder of the stream's messages that gives the peer stall to go on with a message that it began.
 func (s *stream) newDecoder(maxBytes int) *decoder {
 	return &decoder{

@@ -11,10 +11,10 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A PushStream is one PUSH stream, at either end: framed Cap'n Proto messages in both directions.
+// A FrameStream is one PUSH or SUBMIT stream, at either end: framed Cap'n Proto messages in both directions.
 //
 // One goroutine may write and another read at the same time; SetUrgency, Cancel, Close and Context may be called from any.
-type PushStream struct {
+type FrameStream struct {
 	s      *stream
 	dec    *decoder
 	limit  int // of messages written, bytes
@@ -29,10 +29,10 @@ type PushStream struct {
 	wrote   atomic.Bool // CloseWrite was called
 }
 
-// newPush wraps s. ctx is the connection's. readLimit and writeLimit are the largest messages in bytes. cut is told of every end that
+// newFrameStream wraps s. ctx is the connection's. readLimit and writeLimit are the largest messages in bytes. cut is told of every end that
 // the peer's behaviour forced on this side.
-func newPush(ctx context.Context, s *stream, readLimit, writeLimit int, cut func(*StreamError)) *PushStream {
-	p := &PushStream{s: s, dec: s.newDecoder(readLimit), limit: writeLimit, cut: cut}
+func newFrameStream(ctx context.Context, s *stream, readLimit, writeLimit int, cut func(*StreamError)) *FrameStream {
+	p := &FrameStream{s: s, dec: s.newDecoder(readLimit), limit: writeLimit, cut: cut}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	ready := make(chan struct{})
 	defer close(ready)
@@ -47,30 +47,30 @@ func newPush(ctx context.Context, s *stream, readLimit, writeLimit int, cut func
 
 // Context is cancelled when the stream is of no more use: it was cut by either side, closed by ours, or its connection ended.
 // context.Cause tells why: a *StreamError, a *ConnError or ErrClosed.
-func (p *PushStream) Context() context.Context { return p.ctx }
+func (p *FrameStream) Context() context.Context { return p.ctx }
 
 // SetUrgency sets the order in which this side's streams are sent when there is more to send than the network takes: 0 first, 7 last, 3
 // unless set (RFC 9218 section 4.1). Streams of one urgency share.
-func (p *PushStream) SetUrgency(urgency int) {
+func (p *FrameStream) SetUrgency(urgency int) {
 	p.s.q.SetPriority(int8(max(0, min(urgency, 7))), true)
 }
 
 // WriteMessage sends m. It returns when QUIC has taken it, which waits for the peer's window; a peer that takes less than 64 KiB of a message in
 // Limits.StallTimeout is cut (StreamErrSlowReader). Errors: ErrMessageSize (nothing was sent, the stream goes on), else the stream is
 // over: a *StreamError, a *ConnError or ErrClosed.
-func (p *PushStream) WriteMessage(m *capnp.Message) error {
+func (p *FrameStream) WriteMessage(m *capnp.Message) error {
 	return p.write(func() (int, error) { return writeMessage(p.s.write, m, p.limit) })
 }
 
 // WriteEncoded is WriteMessage for what (*capnp.Message).Marshal returned. Several streams may send the same bytes at once.
-func (p *PushStream) WriteEncoded(b []byte) error {
+func (p *FrameStream) WriteEncoded(b []byte) error {
 	if len(b) > p.limit {
 		return fmt.Errorf("%w: %d bytes, limit %d", ErrMessageSize, len(b), p.limit)
 	}
 	return p.write(func() (int, error) { return len(b), p.s.write(b) })
 }
 
-func (p *PushStream) write(send func() (int, error)) error {
+func (p *FrameStream) write(send func() (int, error)) error {
 	p.s.wmu.Lock()
 	n, err := send()
 	broken := p.s.broken
@@ -90,22 +90,27 @@ func (p *PushStream) write(send func() (int, error)) error {
 // ReadMessage returns the next message. It is the caller's: it does not change, and is valid as long as it is referenced. Errors: io.EOF when
 // the peer ended its direction between messages; else the stream is over: a *StreamError (StreamErrTooLarge, StreamErrProtocol and
 // StreamErrSlowWriter cut it; or what the peer said), a *ConnError or ErrClosed.
-func (p *PushStream) ReadMessage() (*capnp.Message, error) {
+func (p *FrameStream) ReadMessage() (*capnp.Message, error) {
 	m, _, err := p.dec.next()
 	if err == nil {
 		return m, nil
 	}
+	return nil, p.readFailed(err)
+}
+
+// readFailed ends what an error of the decoder ends, and words it.
+func (p *FrameStream) readFailed(err error) error {
 	err = p.s.readFailure(err)
 	if err == io.EOF {
 		p.readEOF.Store(true)
 		p.endIfClosed()
-		return nil, io.EOF
+		return io.EOF
 	}
-	return nil, p.fail(err)
+	return p.fail(err)
 }
 
 // CloseWrite ends this side's direction after what was written; the peer reads io.EOF. The other direction goes on.
-func (p *PushStream) CloseWrite() error {
+func (p *FrameStream) CloseWrite() error {
 	if err := p.s.finish(); err != nil {
 		return err
 	}
@@ -115,12 +120,12 @@ func (p *PushStream) CloseWrite() error {
 }
 
 // Cancel cuts both directions at once and tells the peer code. What was written may be lost. Later calls have no effect.
-func (p *PushStream) Cancel(code StreamErrorCode) {
+func (p *FrameStream) Cancel(code StreamErrorCode) {
 	p.end(&StreamError{Code: code}, false)
 }
 
 // Close ends both directions: what was written arrives, and nothing more is read.
-func (p *PushStream) Close() error {
+func (p *FrameStream) Close() error {
 	if !p.done.Swap(true) {
 		p.release(ErrClosed)
 		p.s.close()
@@ -129,14 +134,14 @@ func (p *PushStream) Close() error {
 }
 
 // fail ends the stream for err and returns why the stream is over: the first reason.
-func (p *PushStream) fail(err error) error {
+func (p *FrameStream) fail(err error) error {
 	p.end(err, true)
 	<-p.ctx.Done() // whoever came first is about to say why
 	return context.Cause(p.ctx)
 }
 
 // end cuts both directions, the first time; told says whether this is to be told as the peer's fault.
-func (p *PushStream) end(err error, told bool) {
+func (p *FrameStream) end(err error, told bool) {
 	if p.done.Swap(true) {
 		return
 	}
@@ -153,16 +158,16 @@ func (p *PushStream) end(err error, told bool) {
 }
 
 // endIfClosed ends the stream once both directions came to their orderly end.
-func (p *PushStream) endIfClosed() {
+func (p *FrameStream) endIfClosed() {
 	if p.readEOF.Load() && p.wrote.Load() && !p.done.Swap(true) {
 		p.release(ErrClosed)
 	}
 }
 
-func (p *PushStream) release(err error) {
+func (p *FrameStream) release(err error) {
 	p.cancel(err)
 	p.stop()
 }
 
 // String names the stream in logs.
-func (p *PushStream) String() string { return fmt.Sprintf("PUSH stream %d", p.s.q.StreamID()) }
+func (p *FrameStream) String() string { return fmt.Sprintf("%s stream %d", p.s.typ, p.s.q.StreamID()) }

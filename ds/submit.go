@@ -1,0 +1,323 @@
+package ds
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+	"quicnprotochat/store"
+)
+
+// SubmitStream is one SUBMIT stream of a caller; *quicrpc.SubmitStream is one.
+type SubmitStream interface {
+	ReadRequest() (m *capnp.Message, held int64, err error)
+	Release(held int64)
+	WriteMessage(*capnp.Message) error
+	CloseWrite() error
+	Cancel(quicrpc.StreamErrorCode)
+}
+
+// maxUnanswered is how many frames of a stream may be read and not answered; the next one waits, and QUIC's flow control holds its sender up.
+const maxUnanswered = 64
+
+// Submit serves a SUBMIT stream of session until it is over and nothing that came on it is under way.
+func (s *Service) Submit(session Session, stream SubmitStream) {
+	p := &submitter{
+		s: s, owner: session.Peer(), session: session, stream: stream, line: s.store.NewLine(),
+		news: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		p.answer()
+	}()
+	err := p.read()
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	wake(p.news)
+	<-answered
+	if errors.Is(err, io.EOF) {
+		_ = stream.CloseWrite() // fails when the stream is over
+	}
+}
+
+// submitter stores what comes on one SUBMIT stream, in order. Its reader hands each frame to the store and does not wait for the disk; its writer answers.
+type submitter struct {
+	s       *Service
+	owner   store.Identity
+	session Session
+	stream  SubmitStream
+	line    store.Line
+
+	mu      sync.Mutex
+	waiting []*submitted  // read and not answered, in order
+	ended   bool          // nothing more is read
+	news    chan struct{} // wakes the writer
+	room    chan struct{} // wakes the reader
+}
+
+// submitted is a frame that was read.
+type submitted struct {
+	held int64
+	kind framed
+
+	done    bool // guarded by submitter.mu; with it
+	results []store.Result
+	err     error
+}
+
+// framed is what a frame holds, admitted or refused by the sender's part of each queue.
+type framed interface {
+	// settle makes the results of what was admitted those of all.
+	settle(results []store.Result) []store.Result
+	// failure says to the caller what the store said.
+	failure(error) error
+	// outcome writes what became of message i.
+	outcome(ctx context.Context, i int, r store.Result, to schemas.Outcome) error
+}
+
+// read takes frames until there are no more.
+func (p *submitter) read() error {
+	for {
+		if err := p.waitRoom(); err != nil {
+			return err
+		}
+		m, held, err := p.stream.ReadRequest()
+		if err != nil {
+			return err
+		}
+		frame, err := schemas.ReadRootSubmitFrame(m)
+		if err != nil {
+			p.stream.Release(held)
+			p.stream.Cancel(quicrpc.StreamErrProtocol)
+			return err
+		}
+		r := &submitted{held: held}
+		p.mu.Lock()
+		p.waiting = append(p.waiting, r)
+		p.mu.Unlock()
+		if err := p.take(r, frame); err != nil {
+			p.settle(r, nil, err)
+		}
+	}
+}
+
+// waitRoom waits while too much is not answered.
+func (p *submitter) waitRoom() error {
+	for {
+		p.mu.Lock()
+		n := len(p.waiting)
+		p.mu.Unlock()
+		if n < maxUnanswered {
+			return nil
+		}
+		select {
+		case <-p.room:
+		case <-p.session.Context().Done():
+			return context.Cause(p.session.Context())
+		}
+	}
+}
+
+// take hands a frame to the store, which will settle it. An error is the caller's fault, or the service's state: the frame has no effect.
+func (p *submitter) take(r *submitted, frame schemas.SubmitFrame) error {
+	if err := p.s.begin(submitMethod); err != nil {
+		return err
+	}
+	ctx := p.session.Context()
+	if err := p.session.WaitHandshake(ctx); err != nil {
+		return err
+	}
+	done := func(results []store.Result, err error) { p.settle(r, results, err) }
+	switch frame.Which() {
+	case schemas.SubmitFrame_Which_submissions:
+		list, err := frame.Submissions()
+		if err != nil {
+			return malformed(err)
+		}
+		messages, _, err := p.s.submissions(list)
+		if err != nil {
+			return err
+		}
+		a, err := admit(ctx, p.s, messages, p.s.sendingOf(p.owner))
+		if err != nil {
+			return p.s.failure(err)
+		}
+		r.kind = &submittedMessages{a}
+		handOver(a.allowed, p.line.Enqueue, done)
+	case schemas.SubmitFrame_Which_posts:
+		list, err := frame.Posts()
+		if err != nil {
+			return malformed(err)
+		}
+		posts, err := p.s.readPosts(p.owner, list)
+		if err != nil {
+			return err
+		}
+		a, err := admit(ctx, p.s, posts, p.s.postingOf(p.owner))
+		if err != nil {
+			return p.s.groupFailure(err)
+		}
+		r.kind = &submittedPosts{a}
+		handOver(a.allowed, p.line.Append, done)
+	default:
+		return quicrpc.Errorf(quicrpc.CodeUnimplemented, "unknown frame")
+	}
+	return nil
+}
+
+// handOver begins to store what was admitted, if anything was.
+func handOver[T any](allowed []T, put func([]T, func([]store.Result, error)), done func([]store.Result, error)) {
+	if len(allowed) == 0 {
+		done(nil, nil)
+		return
+	}
+	put(allowed, done)
+}
+
+// settle tells what became of a frame. It does not block.
+func (p *submitter) settle(r *submitted, results []store.Result, err error) {
+	p.mu.Lock()
+	r.done, r.results, r.err = true, results, err
+	first := p.waiting[0] == r
+	p.mu.Unlock()
+	if first {
+		wake(p.news)
+	}
+}
+
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// settled waits for frames that can be answered, and appends them to ready, in order; none when there will be no more.
+func (p *submitter) settled(ready []*submitted) []*submitted {
+	for {
+		p.mu.Lock()
+		n := 0
+		for n < len(p.waiting) && p.waiting[n].done {
+			n++
+		}
+		ready = append(ready, p.waiting[:n]...)
+		p.waiting = slices.Delete(p.waiting, 0, n)
+		over := p.ended && len(p.waiting) == 0
+		p.mu.Unlock()
+		if n > 0 || over {
+			return ready
+		}
+		<-p.news
+	}
+}
+
+// answer writes answers until all is answered. When the stream breaks it goes on without.
+func (p *submitter) answer() {
+	broken := false
+	var ready []*submitted
+	for {
+		clear(ready)
+		ready = p.settled(ready[:0])
+		if len(ready) == 0 {
+			return
+		}
+		wake(p.room)
+		for _, r := range ready {
+			if !broken {
+				broken = p.write(r) != nil
+			}
+			p.stream.Release(r.held)
+		}
+	}
+}
+
+func (p *submitter) write(r *submitted) error {
+	m, err := p.message(r)
+	if err != nil {
+		p.s.log.Error("ds: answer to a submission", "err", err)
+		p.stream.Cancel(quicrpc.StreamErrInternal)
+		return err
+	}
+	return p.stream.WriteMessage(m)
+}
+
+// Rough sizes of an answer's parts, bytes.
+const (
+	answerOverhead  = 64
+	outcomeOverhead = 24
+)
+
+func (p *submitter) message(r *submitted) (*capnp.Message, error) {
+	err := r.err
+	if err != nil && r.kind != nil {
+		err = r.kind.failure(err)
+	}
+	var results []store.Result
+	if err == nil {
+		results = r.kind.settle(r.results)
+	}
+	m, seg, failed := capnp.NewMessage(capnp.SingleSegment(make([]byte, 0, answerOverhead+outcomeOverhead*len(results))))
+	if failed != nil {
+		return nil, failed
+	}
+	a, failed := schemas.NewRootSubmitAnswer(seg)
+	if failed != nil {
+		return nil, failed
+	}
+	if err == nil {
+		err = p.outcomes(r, results, a)
+	}
+	if err == nil {
+		return m, nil
+	}
+	reason, unexpected := quicrpc.Reason(err)
+	if unexpected {
+		p.s.log.Error("ds: submission failed", "err", err)
+	}
+	return m, a.SetFailed(reason)
+}
+
+func (p *submitter) outcomes(r *submitted, results []store.Result, a schemas.SubmitAnswer) error {
+	list, err := a.NewOutcomes(int32(len(results)))
+	if err != nil {
+		return err
+	}
+	for i, res := range results {
+		if err := r.kind.outcome(p.session.Context(), i, res, list.At(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// submittedMessages are those of a frame of submissions.
+type submittedMessages struct{ admitted[store.Message] }
+
+func (f *submittedMessages) failure(err error) error { return f.s.failure(err) }
+
+func (f *submittedMessages) outcome(_ context.Context, _ int, r store.Result, to schemas.Outcome) error {
+	to.SetStatus(statuses[r.Status])
+	to.SetSeq(r.Seq)
+	return nil
+}
+
+// submittedPosts are those of a frame of posts.
+type submittedPosts struct{ admitted[store.Post] }
+
+func (f *submittedPosts) failure(err error) error { return f.s.groupFailure(err) }
+
+func (f *submittedPosts) outcome(ctx context.Context, i int, r store.Result, to schemas.Outcome) error {
+	to.SetStatus(statuses[r.Status])
+	to.SetSeq(r.Seq)
+	epoch, err := f.s.epochOf(ctx, f.all[i].Group, r)
+	to.SetEpoch(epoch)
+	return err
+}
