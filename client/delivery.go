@@ -65,22 +65,26 @@ func (s *Session) submit(ctx context.Context, subs []Submission, check func(sche
 	if check != nil {
 		return s.submitForReceipt(ctx, subs, check)
 	}
-	wait, err := s.StartSubmit(ctx, subs)
+	wait, err := s.startSubmit(ctx, subs, false)
 	if err != nil {
 		return nil, err
 	}
 	return wait()
 }
 
-// StartSubmit is Submit in two steps: it returns once the submissions are under way, and wait, which must be called once, gives their outcome. What one
-// goroutine starts is stored in the order in which it started it, but for posts beside submissions.
+// StartSubmit is Submit in two steps, for who goes on meanwhile: it returns once the submissions are under way, and wait, which must be called once, gives their outcome; it
+// may come some milliseconds later than Submit's. What one goroutine starts is stored in the order in which it started it.
 func (s *Session) StartSubmit(ctx context.Context, subs []Submission) (wait func() ([][]Outcome, error), err error) {
+	return s.startSubmit(ctx, subs, true)
+}
+
+func (s *Session) startSubmit(ctx context.Context, subs []Submission, relaxed bool) (func() ([][]Outcome, error), error) {
 	n, size := 0, frameOverhead
 	for i := range subs {
 		n += len(subs[i].Recipients)
 		size += messageOverhead + len(subs[i].Payload) + recipientOverhead*len(subs[i].Recipients)
 	}
-	f, err := s.startFrame(ctx, size, func(to schemas.SubmitFrame) error { return putSubmissions(to.NewSubmissions, subs) })
+	f, err := s.startFrame(ctx, size, relaxed, func(to schemas.SubmitFrame) error { return putSubmissions(to.NewSubmissions, subs) })
 	if err != nil {
 		return nil, err
 	}

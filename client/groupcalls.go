@@ -176,7 +176,7 @@ func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schema
 	if check != nil {
 		return s.postForReceipt(ctx, posts, check)
 	}
-	wait, err := s.StartPost(ctx, posts)
+	wait, err := s.startPost(ctx, posts, false)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +185,15 @@ func (s *Session) post(ctx context.Context, posts []GroupPost, check func(schema
 
 // StartPost is Post in two steps, as StartSubmit is Submit.
 func (s *Session) StartPost(ctx context.Context, posts []GroupPost) (wait func() ([]PostOutcome, error), err error) {
+	return s.startPost(ctx, posts, true)
+}
+
+func (s *Session) startPost(ctx context.Context, posts []GroupPost, relaxed bool) (func() ([]PostOutcome, error), error) {
 	size := frameOverhead
 	for i := range posts {
 		size += messageOverhead + len(posts[i].Payload)
 	}
-	f, err := s.startFrame(ctx, size, func(to schemas.SubmitFrame) error { return putPosts(to.NewPosts, posts) })
+	f, err := s.startFrame(ctx, size, relaxed, func(to schemas.SubmitFrame) error { return putPosts(to.NewPosts, posts) })
 	if err != nil {
 		return nil, err
 	}

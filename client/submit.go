@@ -149,13 +149,14 @@ type submission struct {
 }
 
 // startFrame sends what fill puts into a frame. If there is no error, wait must be called once.
-func (s *Session) startFrame(ctx context.Context, size int, fill func(schemas.SubmitFrame) error) (*submission, error) {
+func (s *Session) startFrame(ctx context.Context, size int, relaxed bool, fill func(schemas.SubmitFrame) error) (*submission, error) {
 	m, seg, err := capnp.NewMessage(capnp.SingleSegment(make([]byte, 0, size)))
 	if err != nil {
 		return nil, err
 	}
 	frame, err := schemas.NewRootSubmitFrame(seg)
 	if err == nil {
+		frame.SetRelaxed(relaxed)
 		err = fill(frame)
 	}
 	if err != nil {

@@ -225,7 +225,7 @@ func (p *push) send(ended <-chan struct{}) (ending, error) {
 			}
 			sent = sent || noticed
 		}
-		if sent {
+		if sent && !empty {
 			continue
 		}
 		idle, contested := p.unacknowledged() == 0, leaving || p.l.contested()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"capnproto.org/go/capnp/v3"
 
@@ -23,6 +24,12 @@ type SubmitStream interface {
 	Cancel(quicrpc.StreamErrorCode)
 }
 
+// Answers that nobody waits for go together: at most answerPause late, and at most maxGathered of them.
+const (
+	answerPause = 5 * time.Millisecond
+	maxGathered = maxUnanswered / 2
+)
+
 // maxUnanswered is how many frames of a stream may be read and not answered; the next one waits, and QUIC's flow control holds its sender up.
 const maxUnanswered = 64
 
@@ -30,8 +37,9 @@ const maxUnanswered = 64
 func (s *Service) Submit(session Session, stream SubmitStream) {
 	p := &submitter{
 		s: s, owner: session.Peer(), session: session, stream: stream, line: s.store.NewLine(),
-		news: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), room: make(chan struct{}, 1), timer: time.NewTimer(answerPause),
 	}
+	p.timer.Stop()
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
@@ -55,18 +63,23 @@ type submitter struct {
 	session Session
 	stream  SubmitStream
 	line    store.Line
+	timer   *time.Timer // of the writer
 
 	mu      sync.Mutex
 	waiting []*submitted  // read and not answered, in order
 	ended   bool          // nothing more is read
+	settled int           // of those that wait; how many can be answered, but for their order
+	gathers bool          // the writer waits for others to answer with those that are settled
+	next    time.Time     // when the writer answers at the latest, while it gathers
 	news    chan struct{} // wakes the writer
 	room    chan struct{} // wakes the reader
 }
 
 // submitted is a frame that was read.
 type submitted struct {
-	held int64
-	kind framed
+	held    int64
+	relaxed bool // as in schemas.SubmitFrame
+	kind    framed
 
 	done    bool // guarded by submitter.mu; with it
 	results []store.Result
@@ -99,11 +112,11 @@ func (p *submitter) read() error {
 			p.stream.Cancel(quicrpc.StreamErrProtocol)
 			return err
 		}
-		r := &submitted{held: held}
+		r := &submitted{held: held, relaxed: frame.Relaxed()}
 		p.mu.Lock()
 		p.waiting = append(p.waiting, r)
 		p.mu.Unlock()
-		if err := p.take(r, frame); err != nil {
+		if err := p.store(r, frame); err != nil {
 			p.settle(r, nil, err)
 		}
 	}
@@ -126,8 +139,8 @@ func (p *submitter) waitRoom() error {
 	}
 }
 
-// take hands a frame to the store, which will settle it. An error is the caller's fault, or the service's state: the frame has no effect.
-func (p *submitter) take(r *submitted, frame schemas.SubmitFrame) error {
+// store hands a frame to the store, which will settle it. An error is the caller's fault, or the service's state: the frame has no effect.
+func (p *submitter) store(r *submitted, frame schemas.SubmitFrame) error {
 	if err := p.s.begin(submitMethod); err != nil {
 		return err
 	}
@@ -186,9 +199,10 @@ func handOver[T any](allowed []T, put func([]T, func([]store.Result, error)), do
 func (p *submitter) settle(r *submitted, results []store.Result, err error) {
 	p.mu.Lock()
 	r.done, r.results, r.err = true, results, err
-	first := p.waiting[0] == r
+	p.settled++
+	news := !r.relaxed || !p.gathers || p.settled >= maxGathered
 	p.mu.Unlock()
-	if first {
+	if news {
 		wake(p.news)
 	}
 }
@@ -200,23 +214,49 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-// settled waits for frames that can be answered, and appends them to ready, in order; none when there will be no more.
-func (p *submitter) settled(ready []*submitted) []*submitted {
+// gather waits for frames that can be answered, and are to be answered now, and appends them to ready, in order; none when there will be no more.
+func (p *submitter) gather(ready []*submitted) []*submitted {
 	for {
-		p.mu.Lock()
-		n := 0
-		for n < len(p.waiting) && p.waiting[n].done {
-			n++
+		taken, pause, over := p.take(ready)
+		if len(taken) > 0 || over {
+			return taken
 		}
-		ready = append(ready, p.waiting[:n]...)
-		p.waiting = slices.Delete(p.waiting, 0, n)
-		over := p.ended && len(p.waiting) == 0
-		p.mu.Unlock()
-		if n > 0 || over {
-			return ready
+		if pause == 0 {
+			<-p.news
+			continue
 		}
-		<-p.news
+		p.timer.Reset(pause)
+		select {
+		case <-p.news:
+			p.timer.Stop()
+		case <-p.timer.C:
+		}
 	}
+}
+
+// take appends what is to be answered now to ready; if that is nothing, it says how long what is settled may wait for more, 0 for ever, or that all is over.
+func (p *submitter) take(ready []*submitted) (taken []*submitted, pause time.Duration, over bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, hurry := 0, p.ended || p.settled >= maxGathered
+	for n < len(p.waiting) && p.waiting[n].done {
+		hurry = hurry || !p.waiting[n].relaxed
+		n++
+	}
+	p.gathers = false
+	if n == 0 {
+		return ready, 0, p.ended && len(p.waiting) == 0
+	}
+	now := time.Now()
+	if pause = p.next.Sub(now); pause > 0 && !hurry {
+		p.gathers = true
+		return ready, pause, false
+	}
+	p.next = now.Add(answerPause)
+	p.settled -= n
+	ready = append(ready, p.waiting[:n]...)
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	return ready, 0, false
 }
 
 // answer writes answers until all is answered. When the stream breaks it goes on without.
@@ -225,7 +265,7 @@ func (p *submitter) answer() {
 	var ready []*submitted
 	for {
 		clear(ready)
-		ready = p.settled(ready[:0])
+		ready = p.gather(ready[:0])
 		if len(ready) == 0 {
 			return
 		}

@@ -78,7 +78,7 @@ func (p *push) sendSome() (sent, empty bool, err error) {
 	if size > bytes && p.unacknowledged() > 0 {
 		return false, false, nil // one that is larger than the rest of the window goes alone
 	}
-	return true, false, p.deliver(page.Messages, size)
+	return true, !page.More, p.deliver(page.Messages, size)
 }
 
 // skip goes on above cursor: what is below was acknowledged, on this connection or another.

@@ -311,6 +311,9 @@ struct SubmitFrame {
     submissions @0 :List(Submission);
     posts @1 :List(Post);
   }
+
+  relaxed @2 :Bool;
+  # The client goes on without the answer: it may come a few milliseconds later, with those of other frames.
 }
 
 struct SubmitAnswer {

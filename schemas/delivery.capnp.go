@@ -6048,6 +6048,13 @@ func (s SubmitFrame) NewPosts(n int32) (Post_List, error) {
 	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
 	return l, err
 }
+func (s SubmitFrame) Relaxed() bool {
+	return capnp.Struct(s).Bit(16)
+}
+
+func (s SubmitFrame) SetRelaxed(v bool) {
+	capnp.Struct(s).SetBit(16, v)
+}
 
 // SubmitFrame_List is a list of SubmitFrame.
 type SubmitFrame_List = capnp.StructList[SubmitFrame]
