@@ -11,7 +11,7 @@ type Lines interface {
 // A Line stores what one sender hands to it, in that order, and tells later what became of it. For one goroutine at a time; nothing is to be closed.
 type Line interface {
 	// Enqueue is Messages.Enqueue in two steps: it returns once the messages have their place, before those that are handed over later, and then done is called, once,
-	// with what Enqueue would have returned. done may be called before Enqueue returns, and out of order with others; it must not block, nor use the
+	// with what Enqueue would have returned. It waits while much that it was given is not done. done may be called before Enqueue returns, and out of order with others; it must not block, nor use the
 	// store. The messages must not change until then. Close waits for done.
 	Enqueue(messages []Message, done func([]Result, error))
 

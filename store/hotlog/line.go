@@ -10,7 +10,15 @@ import (
 )
 
 // NewLine implements store.Lines.
-func (s *Store) NewLine() store.Line { return &line{s: s} }
+func (s *Store) NewLine() store.Line {
+	l := &line{s: s}
+	l.room = sync.NewCond(&l.mu)
+	return l
+}
+
+// maxLine is how many bytes of one line's ops may wait for the decider and the disk, if there is more than one op: what a line is given beyond that waits, or a sender of
+// much would be served before all others.
+const maxLine = 2 * share
 
 // A line hands ops to the decider and does not wait for them. The decider keeps them in order. One that it cannot decide, because ids left the log after they were looked up,
 // is done again by a goroutine, and what comes after it waits behind it.
@@ -18,8 +26,10 @@ type line struct {
 	s *Store
 
 	mu     sync.Mutex
-	behind []*lineOp // to be done again, in order
-	again  bool      // a goroutine does: the decider decides nothing of this line meanwhile, but for that
+	under  int        // bytes of ops that have not ended
+	room   *sync.Cond // of mu: an op has ended
+	behind []*lineOp  // to be done again, in order
+	again  bool       // a goroutine does: the decider decides nothing of this line meanwhile, but for that
 }
 
 // lineOp is one op of a line.
@@ -28,6 +38,7 @@ type lineOp struct {
 	line  *line
 	op    storing
 	whole *lineCall
+	bytes int  // counted in line.under
 	put   bool // among those that are behind; of the decider
 }
 
@@ -100,7 +111,11 @@ func (l *line) start(n int, done func([]store.Result, error), size func(int) int
 		}
 		o := &lineOp{line: l, whole: c, op: make(from, to, c.results[from:to:to], missing)}
 		o.call.op, o.call.line = o, o
+		for i := from; i < to; i++ {
+			o.bytes += size(i) + maxHeader
+		}
 		c.left.Add(1)
+		l.begin(o.bytes) // first: what is looked up gets old
 		if err = o.op.prepare(s); err == nil {
 			err = s.submit(&o.call)
 		}
@@ -110,6 +125,16 @@ func (l *line) start(n int, done func([]store.Result, error), size func(int) int
 		}
 		from = to
 	}
+}
+
+// begin waits until there is room for an op of n bytes.
+func (l *line) begin(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.under > 0 && l.under+n > maxLine {
+		l.room.Wait()
+	}
+	l.under += n
 }
 
 func newLineCall(s *Store, n int, done func([]store.Result, error)) *lineCall {
@@ -152,7 +177,7 @@ func (o *lineOp) decide(b *batch) {
 		l.s.ended.Go(l.catchUp)
 	}
 	o.put = true
-	l.behind = append(l.behind, &lineOp{line: l, whole: o.whole, op: o.op.fresh()})
+	l.behind = append(l.behind, &lineOp{line: l, whole: o.whole, op: o.op.fresh(), bytes: o.bytes})
 }
 
 // end is called when the decider is through with o.
@@ -162,9 +187,15 @@ func (o *lineOp) end(err error) {
 		o.op.notify(o.line.s)
 	}
 	o.op.release()
-	if !moved {
-		o.whole.end(err)
+	if moved {
+		return
 	}
+	l := o.line
+	l.mu.Lock()
+	l.under -= o.bytes
+	l.room.Signal()
+	l.mu.Unlock()
+	o.whole.end(err)
 }
 
 // catchUp does what is behind, until nothing is.
