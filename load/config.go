@@ -31,20 +31,21 @@ type Config struct {
 	PerClient int `json:"per_client,omitempty"`
 
 	// Load.
-	Window   int     `json:"window"`           // closed loop: messages that a sender has under way
-	Rate     float64 `json:"rate,omitempty"`   // open loop: messages a second, of all senders together; 0: closed loop
-	Poisson  bool    `json:"poisson"`          // open loop: random gaps in place of equal ones
-	Batch    int     `json:"batch"`            // messages in one call at most
-	Calls    int     `json:"calls"`            // calls that a sender has under way at most
-	Received bool    `json:"received"`         // a message leaves the window when it is received, not when it is stored
-	Size     string  `json:"size"`             // of payloads: see ParseSize
-	Seed     uint64  `json:"seed"`             // of sizes and gaps
-	Kind     string  `json:"kind,omitempty"`   // connect: full, resumed or early
-	Baseline bool    `json:"baseline"`         // connect: measure bare quic-go, too
-	Bare     bool    `json:"bare,omitempty"`   // relay: over bare quic-go, with no daemon
-	Call     bool    `json:"call"`             // connect: each connection does a call
-	Parallel int     `json:"parallel"`         // handshakes at once
-	Events   float64 `json:"events,omitempty"` // churn: commits a second of all groups together
+	Window   int           `json:"window"`           // closed loop: messages that a sender has under way
+	Rate     float64       `json:"rate,omitempty"`   // open loop: messages a second, of all senders together; 0: closed loop
+	Poisson  bool          `json:"poisson"`          // open loop: random gaps in place of equal ones
+	Batch    int           `json:"batch"`            // messages in one call at most
+	Calls    int           `json:"calls"`            // calls that a sender has under way at most
+	Gap      time.Duration `json:"gap,omitempty"`    // open loop: least time between two calls of a sender; what comes meanwhile goes together
+	Received bool          `json:"received"`         // a message leaves the window when it is received, not when it is stored
+	Size     string        `json:"size"`             // of payloads: see ParseSize
+	Seed     uint64        `json:"seed"`             // of sizes and gaps
+	Kind     string        `json:"kind,omitempty"`   // connect: full, resumed or early
+	Baseline bool          `json:"baseline"`         // connect: measure bare quic-go, too
+	Bare     bool          `json:"bare,omitempty"`   // relay: over bare quic-go, with no daemon
+	Call     bool          `json:"call"`             // connect: each connection does a call
+	Parallel int           `json:"parallel"`         // handshakes at once
+	Events   float64       `json:"events,omitempty"` // churn: commits a second of all groups together
 
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
@@ -77,7 +78,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Pairs: 16, Groups: 10, Members: 10, Queues: 1000, Messages: 10_000, Clients: 1000, PerClient: 1,
-		Window: 64, Batch: 64, Calls: 2, Received: true, Poisson: true, Size: "256", Seed: 1, Kind: kindFull, Baseline: true, Parallel: 32, Events: 1,
+		Window: 64, Batch: 64, Calls: 16, Gap: time.Millisecond, Received: true, Poisson: true, Size: "256", Seed: 1, Kind: kindFull, Baseline: true, Parallel: 32, Events: 1,
 		Warmup: 2 * time.Second, Duration: 10 * time.Second, Drain: 30 * time.Second, Interval: time.Second, Workers: 1,
 	}
 }
@@ -119,7 +120,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: rate %v, events %v, loss %v", ErrConfig, c.Rate, c.Events, c.Loss)
 	case c.Rate > 0 && c.Rate < minRate || c.Events > 0 && c.Events < minRate:
 		return fmt.Errorf("%w: rate %v, events %v, want 0 or at least %v", ErrConfig, c.Rate, c.Events, minRate)
-	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0:
+	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0 || c.Gap < 0:
 		return fmt.Errorf("%w: a time is not positive, or the interval is under 10 ms", ErrConfig)
 	case max(c.Duration, c.Warmup, c.Drain, c.Interval, c.Restarts, c.KeepAlive, c.Settle) > maxTime:
 		return fmt.Errorf("%w: a time is over %v", ErrConfig, maxTime)

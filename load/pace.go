@@ -73,6 +73,8 @@ type open struct {
 	at    int64 // of the next message
 	end   int64 // none is meant to be sent then or later
 	gap   float64
+	pause int64      // least time between two returns of next
+	last  int64      // when next returned last
 	rng   *rand.Rand // nil: equal gaps
 	timer *time.Timer
 	out   []int64
@@ -92,7 +94,7 @@ func (o *open) next(ctx context.Context, limit int) []int64 {
 	if o.at >= o.end {
 		return nil
 	}
-	for wait := o.at - now(); wait > 0; wait = o.at - now() {
+	for wait := o.wait(); wait > 0; wait = o.wait() {
 		if o.timer == nil {
 			o.timer = time.NewTimer(time.Duration(wait))
 		} else {
@@ -108,11 +110,15 @@ func (o *open) next(ctx context.Context, limit int) []int64 {
 		return nil
 	}
 	o.out = o.out[:0]
-	for t := min(now(), o.end-1); o.at <= t && len(o.out) < limit; o.step() {
+	o.last = now()
+	for t := min(o.last, o.end-1); o.at <= t && len(o.out) < limit; o.step() {
 		o.out = append(o.out, o.at)
 	}
 	return o.out
 }
+
+// wait is how long next has to.
+func (o *open) wait() int64 { return max(o.at, o.last+o.pause) - now() }
 
 // step goes on to the next message.
 func (o *open) step() {

@@ -40,6 +40,30 @@ func TestOpenCountsAStall(t *testing.T) {
 	})
 }
 
+// TestOpenGap: between two calls there is the gap, and what was due in it goes together, at the times at which it was meant to be sent.
+func TestOpenGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Defaults()
+		o := newOpen(now(), 10_000, true, cfg.rng(1))
+		o.pause = int64(2 * time.Millisecond)
+		last, sent, calls := int64(0), 0, 0
+		for began := time.Now(); time.Since(began) < time.Second; calls++ {
+			due := o.next(t.Context(), 1000)
+			at := now()
+			if last > 0 && at-last < o.pause {
+				t.Fatalf("called again after %d ns", at-last)
+			}
+			if due[0] < last || at-due[0] > o.pause {
+				t.Fatalf("meant for %d, sent at %d, the call before was at %d", due[0], at, last)
+			}
+			last, sent = at, sent+len(due)
+		}
+		if calls < 450 || calls > 501 || sent < 9_500 || sent > 10_500 {
+			t.Errorf("%d messages in %d calls in a second", sent, calls)
+		}
+	})
+}
+
 func TestOpenRate(t *testing.T) {
 	for _, poisson := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

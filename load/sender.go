@@ -60,7 +60,7 @@ func (r *run) newSender(who int, queue string, receivers, senders int, send tran
 	s := &sender{r: r, who: who, queue: queue, send: send, size: r.size, rng: r.cfg.rng(who), ids: r.cfg.newIDs(who), needs: int32(receivers)}
 	if r.cfg.Rate > 0 {
 		o := newOpen(r.start, r.cfg.Rate/float64(senders), r.cfg.Poisson, r.cfg.rng(who))
-		o.end = r.to.Load()
+		o.end, o.pause = r.to.Load(), int64(r.cfg.Gap)
 		s.pace = o
 	} else {
 		s.pace = newClosed(r.cfg.Window)

@@ -48,6 +48,7 @@ func addFlags(f *pflag.FlagSet, cfg *load.Config) {
 	f.BoolVar(&cfg.Poisson, "poisson", cfg.Poisson, "open loop: random gaps in place of equal ones")
 	f.BoolVar(&cfg.Received, "received", cfg.Received, "a message leaves the window when it is received, not already when it is stored")
 	f.IntVar(&cfg.Batch, "batch", cfg.Batch, "messages in one call at most")
+	f.DurationVar(&cfg.Gap, "gap", cfg.Gap, "open loop: least `time` between two calls of a sender; what is due meanwhile goes together")
 	f.IntVar(&cfg.Calls, "calls", cfg.Calls, "calls that a sender has under way at most")
 	f.StringVar(&cfg.Size, "size", cfg.Size, "payload `bytes`: 256, 64-4096, lognormal:256:1.2, mix:64=9,4096=1")
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "of sizes and gaps")
