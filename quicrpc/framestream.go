@@ -137,7 +137,7 @@ func (p *FrameStream) Close() error {
 func (p *FrameStream) fail(err error) error {
 	p.end(err, true)
 	<-p.ctx.Done() // whoever came first is about to say why
-	return context.Cause(p.ctx)
+	return streamFailure(context.Cause(p.ctx)) // which may be the connection's context
 }
 
 // end cuts both directions, the first time; told says whether this is to be told as the peer's fault.
