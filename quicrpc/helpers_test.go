@@ -87,23 +87,33 @@ func (e *echo) FetchKeyPackage(ctx context.Context, c schemas.AuthenticationServ
 // testHandler serves echo on every stream and passes connections on.
 type testHandler struct {
 	echo   echo
-	conns  chan *ServerConn // every connection, at its first Bootstrap
+	submit func(*ServerConn, *SubmitStream) // nil: each request is answered with itself
+	conns  chan *ServerConn                 // every connection, at its first stream
 	seen   sync.Map
 	closed atomic.Int64
 }
 
-func (h *testHandler) Bootstrap(c *ServerConn, _ StreamType) (capnp.Client, error) {
+// meet passes a connection on, the first time.
+func (h *testHandler) meet(c *ServerConn) {
 	if _, old := h.seen.LoadOrStore(c, true); !old {
 		select {
 		case h.conns <- c:
 		default:
 		}
 	}
+}
+
+func (h *testHandler) Bootstrap(c *ServerConn, _ StreamType) (capnp.Client, error) {
+	h.meet(c)
 	return capnp.Client(schemas.AuthenticationService_ServerToClient(&h.echo)), nil
 }
 
-// Submit answers each request with itself.
 func (h *testHandler) Submit(c *ServerConn, s *SubmitStream) {
+	h.meet(c)
+	if h.submit != nil {
+		h.submit(c, s)
+		return
+	}
 	for {
 		m, held, err := s.ReadRequest()
 		if err != nil {
