@@ -136,7 +136,7 @@ func (p *FrameStream) Close() error {
 // fail ends the stream for err and returns why the stream is over: the first reason.
 func (p *FrameStream) fail(err error) error {
 	p.end(err, true)
-	<-p.ctx.Done() // whoever came first is about to say why
+	<-p.ctx.Done()                             // whoever came first is about to say why
 	return streamFailure(context.Cause(p.ctx)) // which may be the connection's context
 }
 
