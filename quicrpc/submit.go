@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ type SubmitStream struct {
 	held func(n int64) // counts requests; n is 1 or -1
 
 	draining atomic.Bool
+	deadline sync.Mutex    // held while drain's is set or taken back
 	served   chan struct{} // closed when the handler has returned
 	done     chan struct{} // closed when the stream is over
 }
@@ -48,6 +50,8 @@ func (c *ServerConn) newSubmit(s *stream) *SubmitStream {
 
 // interrupt has reading end, once the server shuts down.
 func (t *SubmitStream) interrupt() {
+	t.deadline.Lock()
+	defer t.deadline.Unlock()
 	if t.draining.Load() {
 		_ = t.f.s.q.SetReadDeadline(time.Unix(1, 0))
 	}
@@ -60,6 +64,9 @@ func (t *SubmitStream) Context() context.Context { return t.f.Context() }
 // connection that are not released take Limits.RequestMemory. Errors: io.EOF when there will be none, because the client, or the server, ends the stream:
 // what was read is to be answered, and CloseWrite to follow; else as FrameStream.ReadMessage.
 func (t *SubmitStream) ReadRequest() (m *capnp.Message, held int64, err error) {
+	if t.draining.Load() {
+		return nil, 0, io.EOF // some may be in the buffer, where no deadline ends reading
+	}
 	m, n, err := t.f.dec.next()
 	switch {
 	case err == nil:
@@ -104,8 +111,10 @@ func (c *ServerConn) serveSubmit(s *stream) {
 
 // linger waits until the client has closed its side, which shows that it has the last answer. What it still sent had no effect.
 func (t *SubmitStream) linger() {
+	t.deadline.Lock()
 	t.draining.Store(false)
 	_ = t.f.s.q.SetReadDeadline(time.Time{})
+	t.deadline.Unlock()
 	_, _ = io.Copy(io.Discard, t.f.s.r)
 }
 
