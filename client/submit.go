@@ -73,10 +73,12 @@ func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) er
 	if !errors.Is(err, quicrpc.ErrMessageSize) {
 		return nil // if the stream broke, the reader says so, and why
 	}
-	p.mu.Lock()
+	p.mu.Lock() // nothing of it was sent
 	defer p.mu.Unlock()
-	p.waiting = p.waiting[:len(p.waiting)-1] // nothing of it was sent
-	<-p.room
+	if n := len(p.waiting); n > 0 && p.waiting[n-1] == f { // the stream may have ended meanwhile
+		p.waiting = p.waiting[:n-1]
+		<-p.room
+	}
 	return err
 }
 
@@ -189,6 +191,9 @@ func (f *submission) wait(ctx context.Context, n int) (schemas.Outcome_List, err
 		return schemas.Outcome_List{}, context.Cause(ctx)
 	}
 	if f.frame.err != nil {
+		if ctx.Err() != nil { // which may be what ended the stream
+			return schemas.Outcome_List{}, context.Cause(ctx)
+		}
 		return schemas.Outcome_List{}, f.frame.err
 	}
 	a := f.frame.answer

@@ -41,7 +41,8 @@ func Short(scale float64) []Trial {
 	bare := trial("the same, bare quic-go", "relay", func(c *Config) { c.Bare = true })
 	bare.Same = true
 	return []Trial{
-		trial("relay", "relay", nil), half, bare, trial("relay, 2000/s", "relay", func(c *Config) { c.Rate = 2000 }),
+		trial("relay", "relay", nil), half, bare,
+		trial("relay, 20000/s", "relay", func(c *Config) { c.Rate = 20_000 }), trial("relay, 2000/s", "relay", func(c *Config) { c.Rate = 2000 }),
 		trial("fanout to 10", "fanout", members(10)), trial("fanout to 100", "fanout", members(100)), trial("fanout to 1000", "fanout", members(1000)),
 		trial("idle", "idle", func(c *Config) { c.Clients = size(5000) }),
 		trial("connect, full", "connect", kind(kindFull)), trial("connect, resumed", "connect", kind(kindResumed)), trial("connect, 0-RTT", "connect", kind(kindEarly)),
