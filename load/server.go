@@ -57,7 +57,10 @@ func startServer(ctx context.Context, cfg *Config) (*server, error) {
 	}
 	addr, pin, err := s.launch(ctx, cfg.Daemon, cfg.Addr)
 	if err != nil {
-		return nil, errors.Join(err, s.stop())
+		if ended := s.stop(); !errors.Is(ended, errDied) { // err says that, and why
+			err = errors.Join(err, ended)
+		}
+		return nil, err
 	}
 	cfg.Addr, cfg.Pin = addr, pin
 	s.program, s.addr = cfg.Daemon, addr

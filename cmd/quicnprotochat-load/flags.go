@@ -8,7 +8,7 @@ import (
 
 // addFlags adds the flags of a run; their defaults are what cfg holds.
 func addFlags(f *pflag.FlagSet, cfg *load.Config) {
-	f.StringVar(&cfg.Addr, "addr", cfg.Addr, "`address` of the daemon, host:port")
+	f.StringVar(&cfg.Addr, "addr", cfg.Addr, "`address` of the daemon, host:port; with --daemon, where it is to listen")
 	f.StringVar(&cfg.Pin, "pin", cfg.Pin, "accept only the daemon with this `pin` (sha256:...)")
 	f.StringVar(&cfg.Daemon, "daemon", cfg.Daemon, "start this `program`, with a directory of its own, for the time of the run")
 	f.StringVar(&cfg.Data, "data", cfg.Data, "data `directory` of the daemon, to be measured; with --daemon, the one that it gets")

@@ -40,9 +40,6 @@ func newScenario(name, about string) *cobra.Command {
 }
 
 func execute(cmd *cobra.Command, cfg load.Config, ch *choices) error {
-	if cfg.Addr != "" && cfg.Daemon != "" {
-		return fmt.Errorf("%w: --addr names a daemon that runs, --daemon one to start: give one of them", errUsage)
-	}
 	team, err := ch.team.team()
 	if err != nil {
 		return err
