@@ -137,26 +137,36 @@ func (b *ourBroker) publisher(ctx context.Context, topic int, acked func(int), f
 		send = toGroup(s, groupName(topic))
 	}
 	p := &ourPublisher{batches: make(chan [][]byte, maxWindow)}
+	sent := make(chan call, underWay)
+	go func() {
+		if err := p.send(b.listening, send, sent); err != nil {
+			fail(err)
+		}
+	}()
 	go func() {
 		for {
-			var batch [][]byte
 			select {
-			case batch = <-p.batches:
-			case <-b.listening.Done():
-				return
-			}
-			for len(batch) > 0 {
-				n := fitting(batch)
-				if err := send(b.listening, batch[:n]); err != nil {
+			case c := <-sent:
+				if err := c.wait(); err != nil {
 					fail(err)
 					return
 				}
-				acked(n)
-				batch = batch[n:]
+				acked(c.n)
+			case <-b.listening.Done():
+				return
 			}
 		}
 	}()
 	return p, nil
+}
+
+// underWay is how many calls a sender has under way.
+const underWay = 16
+
+// call is one that is under way, with n messages.
+type call struct {
+	n    int
+	wait func() error
 }
 
 // What one call may hold (docs/protocol.md): messages, and bytes, of which a half is used.
@@ -187,7 +197,7 @@ func found(ctx context.Context, s *client.Session, group string, members []certs
 	return err
 }
 
-// An ourPublisher has one call under way at a time, with all messages that came since the last one began.
+// An ourPublisher sends what it is given at once, and has the answers waited for elsewhere.
 type ourPublisher struct{ batches chan [][]byte }
 
 func (p *ourPublisher) publish(batch [][]byte) error {
@@ -195,45 +205,85 @@ func (p *ourPublisher) publish(batch [][]byte) error {
 	return nil
 }
 
-func toInbox(s *client.Session, to []certs.Identity) func(context.Context, [][]byte) error {
-	return func(ctx context.Context, batch [][]byte) error {
+// send sends until ctx ends.
+func (p *ourPublisher) send(ctx context.Context, start starter, sent chan<- call) error {
+	for {
+		var batch [][]byte
+		select {
+		case batch = <-p.batches:
+		case <-ctx.Done():
+			return nil
+		}
+		for len(batch) > 0 {
+			n := fitting(batch)
+			wait, err := start(ctx, batch[:n])
+			if err != nil {
+				return err
+			}
+			select {
+			case sent <- call{n, wait}:
+			case <-ctx.Done():
+				return nil
+			}
+			batch = batch[n:]
+		}
+	}
+}
+
+// starter sends messages and returns what waits for their answer.
+type starter func(context.Context, [][]byte) (wait func() error, err error)
+
+func toInbox(s *client.Session, to []certs.Identity) starter {
+	return func(ctx context.Context, batch [][]byte) (func() error, error) {
 		subs := make([]client.Submission, len(batch))
 		for i := range batch {
 			subs[i] = client.Submission{ID: newID(), Payload: batch[i], Recipients: to}
 		}
-		out, err := s.Submit(ctx, subs)
-		for i := range out {
-			if st := out[i][0].Status; st != schemas.EnqueueStatus_stored {
-				return fmt.Errorf("a message was not stored: %v", st)
-			}
+		wait, err := s.StartSubmit(ctx, subs)
+		if err != nil {
+			return nil, err
 		}
-		return err
+		return func() error {
+			out, err := wait()
+			for i := range out {
+				if st := out[i][0].Status; st != schemas.EnqueueStatus_stored {
+					return fmt.Errorf("a message was not stored: %v", st)
+				}
+			}
+			return err
+		}, nil
 	}
 }
 
-func toGroup(s *client.Session, group string) func(context.Context, [][]byte) error {
+func toGroup(s *client.Session, group string) starter {
 	head := frame(group, 1, contentApplication)
 	var read uint64
-	return func(ctx context.Context, batch [][]byte) error {
+	return func(ctx context.Context, batch [][]byte) (func() error, error) {
 		posts := make([]client.GroupPost, len(batch))
 		for i := range batch {
 			posts[i] = client.GroupPost{Group: group, ID: newID(), Payload: append(head[:len(head):len(head)], batch[i]...)}
 		}
-		out, err := s.Post(ctx, posts)
-		for i := range out {
-			if st := out[i].Status; st != schemas.EnqueueStatus_stored {
-				return fmt.Errorf("a message was not stored: %v", st)
-			}
-		}
+		wait, err := s.StartPost(ctx, posts)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		// The sender is a member too: until it has acknowledged a message, nobody has acknowledged it for good.
-		if last := out[len(out)-1].Seq; last >= read+readEvery {
-			read = last
-			return s.Acknowledge(ctx, []client.Cursor{{Queue: client.Queue{Group: group, Shared: true}, Seq: last}})
-		}
-		return nil
+		return func() error {
+			out, err := wait()
+			for i := range out {
+				if st := out[i].Status; st != schemas.EnqueueStatus_stored {
+					return fmt.Errorf("a message was not stored: %v", st)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			// The sender is a member too: until it has acknowledged a message, nobody has acknowledged it for good.
+			if last := out[len(out)-1].Seq; last >= read+readEvery {
+				read = last
+				return s.Acknowledge(ctx, []client.Cursor{{Queue: client.Queue{Group: group, Shared: true}, Seq: last}})
+			}
+			return nil
+		}, nil
 	}
 }
 
