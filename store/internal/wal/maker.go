@@ -41,7 +41,8 @@ type maker struct {
 	spare  []*segment
 	closed bool
 
-	making chan made // of the one that was asked for; nil if none was
+	making chan made     // of the one that was asked for; nil if none was
+	hurry  chan struct{} // closed when somebody waits for that one
 }
 
 type made struct {
@@ -54,23 +55,24 @@ func (m *maker) ask(number uint64) {
 	if m.making != nil {
 		return
 	}
-	c := make(chan made, 1)
-	m.making = c
+	c, hurry := make(chan made, 1), make(chan struct{})
+	m.making, m.hurry = c, hurry
 	go func() {
-		s, err := m.make(number)
+		s, err := m.make(number, hurry)
 		c <- made{s, err}
 	}()
 }
 
 // take waits for the segment that was asked for. After an error it is to be asked for again.
 func (m *maker) take() (*segment, error) {
+	close(m.hurry)
 	r := <-m.making
 	m.making = nil
 	return r.segment, r.err
 }
 
 // make makes a segment that is durable, with its name, header and room.
-func (m *maker) make(number uint64) (*segment, error) {
+func (m *maker) make(number uint64, hurry <-chan struct{}) (*segment, error) {
 	h, err := newHeader(number, m.o.Key)
 	if err != nil {
 		return nil, err
@@ -82,7 +84,7 @@ func (m *maker) make(number uint64) (*segment, error) {
 			return nil, errors.Join(err, m.reuse(old))
 		}
 		s.file = old.file
-	} else if err := m.create(s); err != nil {
+	} else if err := m.create(s, hurry); err != nil {
 		return nil, err
 	}
 	if err := m.begin(s); err != nil {
@@ -107,20 +109,13 @@ func (m *maker) begin(s *segment) error {
 }
 
 // create makes a file of zeros.
-func (m *maker) create(s *segment) error {
+func (m *maker) create(s *segment, hurry <-chan struct{}) error {
 	name := m.o.FS.PathJoin(m.o.Dir, temporary)
 	file, err := m.o.FS.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	err = file.Preallocate(0, m.o.SegmentBytes) // says at once that there is no room; it is zeros that make writes cheap later
-	zeros := make([]byte, min(m.o.SegmentBytes, 1<<20))
-	for at := int64(0); at < m.o.SegmentBytes && err == nil; at += int64(len(zeros)) {
-		_, err = file.WriteAt(zeros[:min(int64(len(zeros)), m.o.SegmentBytes-at)], at)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
+	err = m.fill(file, hurry)
 	if err == nil {
 		err = m.o.FS.Rename(name, s.name)
 	}
@@ -130,6 +125,26 @@ func (m *maker) create(s *segment) error {
 	m.made.Add(1)
 	s.file = file
 	return nil
+}
+
+// fill writes zeros, piece by piece until somebody waits for them: written all at once they would hold up the syncs of the segment in use.
+func (m *maker) fill(file vfs.File, hurry <-chan struct{}) error {
+	size := m.o.SegmentBytes
+	if err := file.Preallocate(0, size); err != nil { // says at once that there is no room; it is zeros that make writes cheap later
+		return err
+	}
+	zeros := make([]byte, min(size, disk.Piece))
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		if at > 0 {
+			if err := disk.Settle(file, hurry); err != nil {
+				return err
+			}
+		}
+		if _, err := file.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
+			return err
+		}
+	}
+	return file.Sync()
 }
 
 // pop takes a spare file for a segment that will have this name: the one that has it already, if there is one. To give the name to another would

@@ -1,0 +1,89 @@
+package wal
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quicnprotochat/store/internal/disk"
+)
+
+// slow is a file system with a disk that takes a while for each sync of a file's data.
+type slow struct {
+	FS
+	takes time.Duration
+}
+
+func (f *slow) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, c)
+	return &slowFile{file, f.takes}, err
+}
+
+type slowFile struct {
+	vfs.File
+	takes time.Duration
+}
+
+func (f *slowFile) SyncData() error {
+	time.Sleep(f.takes)
+	return f.File.SyncData()
+}
+
+// TestMakerPauses: a segment that nobody waits for is made slowly; who waits for it, or for the end of the log, waits for none of the pauses.
+func TestMakerPauses(t *testing.T) {
+	const takes, pieces = 10 * time.Millisecond, 8
+	whole := (pieces - 1) * 3 * takes // with two thirds of it pauses
+	for _, c := range []struct {
+		name  string
+		asked time.Duration // before the segment is waited for
+		wait  time.Duration // for it
+	}{
+		{name: "at once", asked: 0, wait: takes},
+		{name: "while it syncs", asked: takes / 2, wait: takes / 2},
+		{name: "in a pause", asked: 2 * takes, wait: 0},
+		{name: "later", asked: 3*takes + takes/2, wait: takes / 2},
+		{name: "made", asked: whole, wait: 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &maker{o: Options{FS: &slow{vfs.NewMem(), takes}, Dir: "log", SegmentBytes: pieces * disk.Piece, Spare: 1}}
+				if err := m.o.FS.MkdirAll(m.o.Dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				m.ask(1)
+				synctest.Wait()
+				time.Sleep(c.asked)
+				synctest.Wait()
+				if early := len(m.making) == 1; early != (c.asked == whole) {
+					t.Errorf("made after %v: %v", c.asked, early)
+				}
+				begun := time.Now()
+				s, err := m.take()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := time.Since(begun); d != c.wait {
+					t.Errorf("waited %v, want %v", d, c.wait)
+				}
+				if st, err := s.file.Stat(); err != nil || st.Size() != m.o.SegmentBytes {
+					t.Errorf("%v, %v", st, err)
+				}
+				if err := s.file.Close(); err != nil {
+					t.Fatal(err)
+				}
+				m.ask(2)
+				synctest.Wait()
+				time.Sleep(2 * takes) // into a pause
+				begun = time.Now()
+				if err := m.close(); err != nil {
+					t.Fatal(err)
+				}
+				if d := time.Since(begun); d != 0 {
+					t.Errorf("closing waited %v", d)
+				}
+			})
+		})
+	}
+}
