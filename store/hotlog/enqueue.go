@@ -215,9 +215,10 @@ func (b *batch) enqueue(m *store.Message, t *target) store.Result {
 	return store.Result{Status: store.Stored, Seq: h.seq}
 }
 
-// duplicate returns the number under which st, which may be nil, holds or held the id, or 0.
+// duplicate returns the number under which st, which may be nil, holds or held the id, or 0. If a run and the window know it, the
+// window's number is not the older one.
 func (b *batch) duplicate(st *stream, t *target) uint64 {
-	if seq, ok := b.d.window.ids[t.id]; ok && st != nil && (st.acked < seq || b.ms-st.touched < idRetention) {
+	if seq := b.d.window.find(&t.id); seq != 0 && st != nil && (t.known != 0 || st.acked < seq || b.ms-st.touched < idRetention) {
 		return seq
 	}
 	return t.known

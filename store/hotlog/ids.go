@@ -27,8 +27,8 @@ type ids struct {
 	tree *tree
 }
 
-func newIDs(t *tree, dir string, o *Options) (*ids, error) {
-	runs, err := idset.Open(idset.Options{FS: o.FS, Dir: dir, Room: o.IDFilters, Spare: 2 * o.Reserve, Logger: o.Logger})
+func newIDs(t *tree, dir string, o *Options, hurry <-chan struct{}) (*ids, error) {
+	runs, err := idset.Open(idset.Options{FS: o.FS, Dir: dir, Room: o.IDFilters, Spare: 2 * o.Reserve, Logger: o.Logger, Hurry: hurry})
 	return &ids{runs, t}, err
 }
 

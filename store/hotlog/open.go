@@ -160,7 +160,7 @@ func (s *Store) start() (*decider, error) {
 	if s.tree, err = openTree(o.FS.PathJoin(o.Dir, treeDir), o, s.fail, keys.tree); err != nil {
 		return nil, err
 	}
-	if s.ids, err = newIDs(s.tree, o.FS.PathJoin(o.Dir, idsDir), o); err != nil {
+	if s.ids, err = newIDs(s.tree, o.FS.PathJoin(o.Dir, idsDir), o, s.stop); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), s.tree.db.Close())
 	}
 	s.retirer = newRetirer(s)

@@ -3,6 +3,9 @@ package hotlog
 import (
 	"cmp"
 	"encoding/binary"
+	"iter"
+	"math/bits"
+	"runtime"
 	"slices"
 
 	"quicnprotochat/store/internal/idset"
@@ -10,31 +13,71 @@ import (
 
 // moveIDs makes a run of the ids of a segment. The decider forgets them when nobody can have looked them up before that.
 func (r *retirer) moveIDs(g *segment) error {
-	all := make([]idset.Entry, 0, len(g.ids)*idBlock)
-	for _, block := range g.ids {
-		o := &idsOp{ids: block, found: all}
-		if err := r.do(o); err != nil {
-			return err
-		}
-		all = o.found
+	if len(g.ids) == 0 {
+		return nil
 	}
-	slices.SortFunc(all, compareIDs)
+	all := sortIDs(g.ids)
 	bucket := bucketOf(r.s.opts.Clock().UnixMilli())
-	if err := r.s.ids.runs.Add(bucket, g.number, len(all), slices.Values(all)); err != nil {
+	if err := r.s.ids.runs.Add(bucket, g.number, len(all), yielding(all)); err != nil {
 		return err
 	}
 	select {
 	case r.added <- struct{}{}:
 	default:
 	}
-	epoch := r.s.idEpoch.Add(1)
-	for _, block := range g.ids {
-		if err := r.do(&idsOp{ids: block, epoch: epoch}); err != nil {
-			return err
+	return r.do(&forgetIDsOp{segment: g, epoch: r.s.idEpoch.Add(1)})
+}
+
+// idsAtOnce is after how many ids the retirer lets others have the processor, for whom a message waits: it has much to do, and time.
+const idsAtOnce = 1024
+
+// sortIDs returns ids in order: first they are parted by how they begin, which is even, then each part is sorted.
+func sortIDs(ids map[name]uint64) []idset.Entry {
+	all := make([]idset.Entry, len(ids))
+	parts := max(1, len(ids)/(idsAtOnce/2))
+	part := func(id *name) int {
+		hi, _ := bits.Mul64(binary.BigEndian.Uint64(id[:]), uint64(parts))
+		return int(hi)
+	}
+	ends, done := make([]int, parts+1), 0
+	for id := range ids {
+		ends[part(&id)+1]++
+		if done++; done%idsAtOnce == 0 {
+			runtime.Gosched()
 		}
 	}
-	g.ids = nil
-	return nil
+	for i := range parts {
+		ends[i+1] += ends[i]
+	}
+	// From here on ends[i] is where the next id of part i goes, so at last where the part ends.
+	for id, seq := range ids {
+		at := &ends[part(&id)]
+		all[*at] = idset.Entry{ID: id, Seq: seq}
+		if *at++; *at%idsAtOnce == 0 {
+			runtime.Gosched()
+		}
+	}
+	from := 0
+	for _, to := range ends[:parts] {
+		slices.SortFunc(all[from:to], compareIDs)
+		from = to
+		runtime.Gosched()
+	}
+	return all
+}
+
+// yielding is all the entries, for one who goes through them at length.
+func yielding(all []idset.Entry) iter.Seq[idset.Entry] {
+	return func(yield func(idset.Entry) bool) {
+		for i, e := range all {
+			if i%idsAtOnce == idsAtOnce-1 {
+				runtime.Gosched()
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 // compareIDs compares ids as two numbers, which is faster than byte by byte and the same order.
@@ -63,26 +106,17 @@ func (r *retirer) mergeIDs() {
 	}
 }
 
-// idsOp reads what the decider knows of ids, or, with an epoch, has it forget them.
-type idsOp struct {
-	ids   []idset.Entry
-	found []idset.Entry
-	epoch uint64
+// forgetIDsOp has the decider forget the ids of a segment, which a run holds since the epoch.
+type forgetIDsOp struct {
+	segment *segment
+	epoch   uint64
 }
 
-func (o *idsOp) size() (int, int)    { return 0, 0 }
-func (o *idsOp) needs() (bool, bool) { return false, false }
+func (o *forgetIDsOp) size() (int, int)    { return 0, 0 }
+func (o *forgetIDsOp) needs() (bool, bool) { return false, false }
 
-func (o *idsOp) decide(b *batch) {
+func (o *forgetIDsOp) decide(b *batch) {
 	w := &b.d.window
-	if o.epoch > 0 {
-		w.retired = max(w.retired, o.epoch)
-		w.forgetIDs(o.ids)
-		return
-	}
-	for i := range o.ids {
-		if seq := w.ids[o.ids[i].ID]; seq != 0 {
-			o.found = append(o.found, idset.Entry{ID: o.ids[i].ID, Seq: seq})
-		}
-	}
+	w.retired = max(w.retired, o.epoch)
+	w.forgetIDs(o.segment)
 }

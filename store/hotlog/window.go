@@ -1,17 +1,18 @@
 package hotlog
 
 import (
-	"quicnprotochat/store/internal/idset"
+	"slices"
+
 	"quicnprotochat/store/internal/wal"
 )
 
 // window is what the decider knows of the log that was not retired yet: the message ids, and what each segment touched. The decider owns it.
 type window struct {
-	ids      map[name]uint64 // seq by id of a message; the first store of it
 	segments map[uint64]*segment
-	current  *segment // the one that was written last
-	hot      int      // ids in all segments
-	retired  uint64   // see idEpoch in Store
+	current  *segment   // the one that was written last
+	recent   []*segment // with ids that are in no run yet, oldest first: of segments, and of the one that is being retired
+	hot      int        // ids in all of recent
+	retired  uint64     // see idEpoch in Store
 	expiry   map[uint32]map[*stream]struct{}
 }
 
@@ -19,13 +20,11 @@ type window struct {
 type segment struct {
 	number  uint64
 	streams []*stream       // of which a record is in it; each once
-	ids     [][]idset.Entry // of the messages in it
+	ids     map[name]uint64 // seq by id of a message in it. Nobody adds to it once the segment was taken.
 }
 
-const idBlock = 1024
-
 func newWindow() window {
-	return window{ids: make(map[name]uint64), segments: make(map[uint64]*segment), expiry: make(map[uint32]map[*stream]struct{})}
+	return window{segments: make(map[uint64]*segment), expiry: make(map[uint32]map[*stream]struct{})}
 }
 
 // at is the segment of a number.
@@ -57,18 +56,27 @@ func (w *window) touch(st *stream, pos wal.Pos) {
 
 // add remembers an id whose message is at pos.
 func (w *window) add(id name, seq uint64, pos wal.Pos) {
-	w.ids[id] = seq
 	g := w.at(pos.Segment)
-	n := len(g.ids)
-	if n == 0 || len(g.ids[n-1]) == idBlock {
-		g.ids = append(g.ids, make([]idset.Entry, 0, idBlock))
-		n++
+	if g.ids == nil {
+		g.ids = make(map[name]uint64)
+		w.recent = append(w.recent, g)
 	}
-	g.ids[n-1] = append(g.ids[n-1], idset.Entry{ID: id, Seq: seq})
-	w.hot++
+	w.hot -= len(g.ids)
+	g.ids[id] = seq
+	w.hot += len(g.ids)
 }
 
-// take removes a segment, of which the caller now has the only hold; nil if nothing is known of it.
+// find returns the seq under which an id was stored last, or 0. That may be in a later segment than an earlier one, whose time was over.
+func (w *window) find(id *name) uint64 {
+	for _, g := range slices.Backward(w.recent) {
+		if seq := g.ids[*id]; seq != 0 {
+			return seq
+		}
+	}
+	return 0
+}
+
+// take removes a segment, to which nobody adds any more; nil if nothing is known of it. Its ids are found until they are forgotten.
 func (w *window) take(number uint64) *segment {
 	g := w.segments[number]
 	delete(w.segments, number)
@@ -78,14 +86,11 @@ func (w *window) take(number uint64) *segment {
 	return g
 }
 
-// forgetIDs is told that the tree holds the ids. Those that were stored anew meanwhile stay: they are in a later segment.
-func (w *window) forgetIDs(ids []idset.Entry) {
-	for i := range ids {
-		if w.ids[ids[i].ID] == ids[i].Seq {
-			delete(w.ids, ids[i].ID)
-		}
-	}
-	w.hot -= len(ids)
+// forgetIDs is told that a run holds the ids of a segment that was taken.
+func (w *window) forgetIDs(g *segment) {
+	w.recent = slices.DeleteFunc(w.recent, func(o *segment) bool { return o == g })
+	w.hot -= len(g.ids)
+	g.ids = nil
 }
 
 const msPerHour = 3600_000

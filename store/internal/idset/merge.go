@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"slices"
 
 	"quicnprotochat/store"
@@ -29,7 +30,7 @@ func (s *Set) Merge(current uint32, stop <-chan struct{}) (bool, error) {
 	}
 	m := merging{s: s, stop: stop}
 	defer m.end()
-	r, err := makeRun(s.o.FS, s.o.Dir, h, func(add func([]byte, uint64) error) error {
+	r, err := makeRun(s.o.FS, s.o.Dir, h, stop, func(add func([]byte, uint64) error) error {
 		return m.run(inputs, add)
 	})
 	if errors.Is(err, errStopped) {
@@ -122,6 +123,7 @@ func (c *cursor) before(o *cursor) bool {
 	return c.key < o.key || c.key == o.key && bytes.Compare(c.rest[:idSize], o.rest[:idSize]) < 0
 }
 
+// run goes through all entries of inputs, oldest first, in order of the ids. Of an id that is in more than one, it takes the newest number: that of the last.
 func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
 	for _, r := range inputs {
 		c := &cursor{r: r, p: pagePool.Get().(*[pageSize]byte)}
@@ -130,18 +132,23 @@ func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
 			return err
 		}
 	}
-	for {
+	var last [idSize]byte // that was added
+	for none := true; ; {
 		var least *cursor
 		for _, c := range m.cursors {
-			if len(c.rest) > 0 && (least == nil || c.before(least)) {
+			if len(c.rest) > 0 && (least == nil || !least.before(c)) {
 				least = c
 			}
 		}
 		if least == nil {
 			return nil
 		}
-		if err := add(least.rest[:idSize], seqOf(least.rest)); err != nil {
-			return err
+		if id := least.rest[:idSize]; none || !bytes.Equal(last[:], id) {
+			none = false
+			copy(last[:], id)
+			if err := add(id, seqOf(least.rest)); err != nil {
+				return err
+			}
 		}
 		if least.advance(least.rest[entrySize:]); len(least.rest) == 0 {
 			if err := m.turn(least); err != nil {
@@ -151,8 +158,9 @@ func (m *merging) run(inputs []*run, add func([]byte, uint64) error) error {
 	}
 }
 
-// turn reads the next page of c that can be read. The entries of one that cannot are lost.
+// turn reads the next page of c that can be read. The entries of one that cannot are lost. It lets others have the processor, who have no time: there are many pages.
 func (m *merging) turn(c *cursor) error {
+	runtime.Gosched()
 	for ; len(c.rest) == 0 && c.page < pagesOf(c.r.count, pageEntries); c.page++ {
 		select {
 		case <-m.stop:

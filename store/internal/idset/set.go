@@ -21,6 +21,7 @@ type Options struct {
 	Room   int    // bytes of memory for filters
 	Spare  uint64 // bytes of the disk that Merge leaves free
 	Logger *slog.Logger
+	Hurry  <-chan struct{} // once it is closed, Add makes no more pauses to spare the disk
 }
 
 // Set is all the runs. Find may be called by any number of goroutines beside the rest; Add by one at a time.
@@ -123,7 +124,7 @@ func (s *Set) Add(bucket uint32, segment uint64, n int, entries func(yield func(
 		return nil
 	}
 	h := head{bucket: bucket, first: segment, last: segment, count: int64(n)}
-	r, err := makeRun(s.o.FS, s.o.Dir, h, func(add func([]byte, uint64) error) (err error) {
+	r, err := makeRun(s.o.FS, s.o.Dir, h, s.o.Hurry, func(add func([]byte, uint64) error) (err error) {
 		entries(func(e Entry) bool {
 			err = add(e.ID[:], e.Seq)
 			return err == nil

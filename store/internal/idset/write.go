@@ -11,10 +11,8 @@ import (
 const (
 	suffix    = ".ids"
 	temporary = ".tmp"
-	// chunk is how much is written at once, and flush how much may wait for the disk before it is told to begin, so that the end of a large file is no
-	// burst that the log would have to wait for; bytes.
+	// chunk is how much is written at once, bytes.
 	chunk = 16 * pageSize
-	flush = 1 << 20
 )
 
 // stream writes pages one after another, each when it is full.
@@ -74,20 +72,24 @@ type writer struct {
 	entries *stream
 	block   int64 // that is being filled
 	bits    block
-	begun   int64 // bytes of entries that the disk was told of
+	settled int64 // of written
+	hurry   <-chan struct{}
 }
 
-// newWriter makes a file for at most h.count entries, which need not be set otherwise.
-func newWriter(fs vfs.FS, path string, h head) (*writer, error) {
+// newWriter makes a file for at most h.count entries, which need not be set otherwise. Once hurry is closed, it is written without pauses.
+func newWriter(fs vfs.FS, path string, h head, hurry <-chan struct{}) (*writer, error) {
 	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
 	h.blocks = blocks(h.count)
-	w := &writer{head: h, f: f, blockAt: pageSize, entries: newStream(f, h.entries())}
-	w.count = 0
+	w := &writer{head: h, f: f, blockAt: pageSize, entries: newStream(f, h.entries()), hurry: hurry}
+	w.count, w.settled = 0, w.written()
 	return w, nil
 }
+
+// written is by how much it grows how much was written, bytes.
+func (w *writer) written() int64 { return w.entries.page*pageSize + w.blockAt }
 
 func (w *writer) add(id []byte, seq uint64) error {
 	at := part(id, w.blocks)
@@ -103,11 +105,9 @@ func (w *writer) add(id []byte, seq uint64) error {
 	}
 	appendEntry(room[:0], id, seq)
 	w.count++
-	if done := w.entries.page * pageSize; done-w.begun >= flush {
-		w.begun = done
-		if _, err := w.f.SyncTo(done); err != nil {
-			return err
-		}
+	if done := w.written(); done-w.settled >= disk.Piece {
+		w.settled = done
+		return disk.Settle(w.f, w.hurry)
 	}
 	return nil
 }
@@ -154,9 +154,9 @@ func (w *writer) finish() error {
 }
 
 // makeRun writes a run in dir, with fill adding the entries, at most h.count, and opens it. Nothing is left of a run that failed. A run without entries is nil.
-func makeRun(fs vfs.FS, dir string, h head, fill func(add func(id []byte, seq uint64) error) error) (*run, error) {
+func makeRun(fs vfs.FS, dir string, h head, hurry <-chan struct{}, fill func(add func(id []byte, seq uint64) error) error) (*run, error) {
 	path := fs.PathJoin(dir, h.name())
-	w, err := newWriter(fs, path+temporary, h)
+	w, err := newWriter(fs, path+temporary, h, hurry)
 	if err != nil {
 		return nil, err
 	}
