@@ -24,6 +24,7 @@ type retirer struct {
 	added   chan struct{} // receives when there is another run of ids
 	stop    chan struct{}
 	stopped chan struct{}
+	hot     atomic.Int64  // ids in the log, of window.hot
 	late    atomic.Bool   // the log is much longer than it should be
 	step    chan struct{} // receives when the retirer has come a step further
 	taken   *segment      // what is being retired; kept when that has to be tried again
@@ -38,17 +39,23 @@ func newRetirer(s *Store) *retirer {
 
 // look is the decider's: it wakes the retirer when the log is too long.
 func (r *retirer) look(w *window) {
-	count := r.s.log.Segment() - r.s.log.Oldest() + 1
-	size := int64(count) * r.s.opts.SegmentBytes
-	if count > 1 && (size > r.s.opts.LogBytes || w.hot > r.s.opts.HotRecords) {
-		r.late.Store(size > 2*r.s.opts.LogBytes+r.s.opts.SegmentBytes)
-		select {
-		case r.kick <- struct{}{}:
-		default:
-		}
+	r.hot.Store(int64(w.hot))
+	size, long := r.long()
+	r.late.Store(long && size > 2*r.s.opts.LogBytes+r.s.opts.SegmentBytes)
+	if !long {
 		return
 	}
-	r.late.Store(false)
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// long says how long the log is, and whether that is too long.
+func (r *retirer) long() (size int64, tooLong bool) {
+	count := r.s.log.Segment() - r.s.log.Oldest() + 1
+	size = int64(count) * r.s.opts.SegmentBytes
+	return size, count > 1 && (size > r.s.opts.LogBytes || r.hot.Load() > int64(r.s.opts.HotRecords))
 }
 
 // throttle holds the decider up for a moment while the retirer cannot follow.
@@ -72,6 +79,9 @@ func (r *retirer) run() {
 		case <-r.s.fail.Failed():
 			return
 		case <-r.kick:
+		}
+		if _, long := r.long(); !long { // any more: the decider looked before the last one was retired
+			continue
 		}
 		if err := r.retire(); err != nil {
 			r.s.opts.Logger.Warn("store: retiring a segment of the log", "err", err)
