@@ -27,7 +27,10 @@
 // says nothing any more gets its state into the tree, and is clean; an object whose streams are all clean can be evicted. Records carry absolute
 // state, so the streams that later segments tell of need nothing. The message ids of a segment become a sorted file of their own (store/internal/idset), in buckets of some hours. A caller looks an
 // id up there before it submits, the decider in its window after; an id leaves the window only after such a file holds it, and an op that looked before that (idEpoch)
-// looks again.
+// looks again. The window keeps the ids by segment, newest first: those of one leave it together, in one op, and nobody adds to them once it was taken, so the retirer sorts them
+// beside the decider.
+//
+// Whatever is large and in no hurry, a new segment of the log or a file of ids, is written in pieces with pauses (disk.Settle): the log's syncs would wait for the rest.
 //
 // # More ops
 //
