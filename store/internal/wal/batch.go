@@ -111,6 +111,9 @@ func (l *Log) Write(b *Batch, sync bool) error {
 		l.state.Lock()
 		l.offset += int64(len(b.buf))
 		l.state.Unlock()
+		if l.offset > l.o.SegmentBytes/2 {
+			l.maker.urge() // whoever writes so much shall not wait at the end
+		}
 		l.batches.Add(1)
 		l.bytes.Add(uint64(len(b.buf)))
 	}

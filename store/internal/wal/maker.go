@@ -42,7 +42,7 @@ type maker struct {
 	closed bool
 
 	making chan made     // of the one that was asked for; nil if none was
-	hurry  chan struct{} // closed when somebody waits for that one
+	hurry  chan struct{} // closed when that one is needed soon, and nil then
 }
 
 type made struct {
@@ -65,10 +65,18 @@ func (m *maker) ask(number uint64) {
 
 // take waits for the segment that was asked for. After an error it is to be asked for again.
 func (m *maker) take() (*segment, error) {
-	close(m.hurry)
+	m.urge()
 	r := <-m.making
 	m.making = nil
 	return r.segment, r.err
+}
+
+// urge has the segment that was asked for made without pauses. For the writer.
+func (m *maker) urge() {
+	if m.hurry != nil {
+		close(m.hurry)
+		m.hurry = nil
+	}
 }
 
 // make makes a segment that is durable, with its name, header and room.
@@ -127,7 +135,7 @@ func (m *maker) create(s *segment, hurry <-chan struct{}) error {
 	return nil
 }
 
-// fill writes zeros, piece by piece until somebody waits for them: written all at once they would hold up the syncs of the segment in use.
+// fill writes zeros, piece by piece until they are needed soon: written all at once they would hold up the syncs of the segment in use.
 func (m *maker) fill(file vfs.File, hurry <-chan struct{}) error {
 	size := m.o.SegmentBytes
 	if err := file.Preallocate(0, size); err != nil { // says at once that there is no room; it is zeros that make writes cheap later

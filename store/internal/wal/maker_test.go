@@ -87,3 +87,25 @@ func TestMakerPauses(t *testing.T) {
 		})
 	}
 }
+
+// TestMakerUrged: when half of a segment is written, the next one is made without pauses, and is there before it is needed.
+func TestMakerUrged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{FS: &slow{vfs.NewMem(), 10 * time.Millisecond}, Dir: "/log", SegmentBytes: 64 * disk.Piece}
+		l, _, _ := open(t, o, 0)
+		defer closeLog(t, l)
+		for part, want := range []int{0, 0, 1, 1} { // the segments that are ready, after each quarter
+			put(t, l, false, make([]byte, o.SegmentBytes/4-8<<10))
+			time.Sleep(20 * time.Millisecond)
+			synctest.Wait()
+			if n := len(l.maker.making); n != want {
+				t.Errorf("after part %d: %d segments ready, want %d", part, n, want)
+			}
+		}
+		begun := time.Now()
+		put(t, l, false, make([]byte, o.SegmentBytes/4))
+		if d := time.Since(begun); l.Segment() != 2 || d > 10*time.Millisecond { // of the sync of the first one
+			t.Errorf("in segment %d after %v", l.Segment(), d)
+		}
+	})
+}
