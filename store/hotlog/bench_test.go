@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"quicnprotochat/store"
+	"quicnprotochat/store/internal/wal"
 )
 
 // BenchmarkCycle measures the whole life of 256-byte messages to 100,000 recipients in turn: durable enqueue, read, acknowledge. An operation is one
@@ -111,5 +113,22 @@ func BenchmarkReplay(b *testing.B) {
 		b.StopTimer()
 		mustClose(b, s)
 		b.StartTimer()
+	}
+}
+
+// BenchmarkWindow looks for new ids among those of five full segments.
+func BenchmarkWindow(b *testing.B) {
+	w := newWindow()
+	var id name
+	fill := rand.NewChaCha8([32]byte{})
+	for n := range uint64(5 * 190_000) {
+		_, _ = fill.Read(id[:])
+		w.add(id, n+1, wal.Pos{Segment: n / 190_000})
+	}
+	for b.Loop() {
+		_, _ = fill.Read(id[:])
+		if w.find(&id) != 0 {
+			b.Fatal("a new id is known")
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package hotlog
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"quicnprotochat/store/internal/wal"
@@ -21,6 +22,29 @@ type segment struct {
 	number  uint64
 	streams []*stream       // of which a record is in it; each once
 	ids     map[name]uint64 // seq by id of a message in it. Nobody adds to it once the segment was taken.
+	filter  filter          // of ids
+}
+
+// filter tells at once of nearly all ids that a segment does not have that it has not: a look into the map of each segment would be a good part of what a message costs. A full segment of
+// small messages has some 190,000 ids, which is one bit in 22.
+type filter []uint64
+
+const filterBits = 1 << 22
+
+// bit is where an id, which is as good as random, has its bit.
+func (f filter) bit(id *name) (word *uint64, mask uint64) {
+	n := binary.LittleEndian.Uint32(id[len(id)-4:]) % filterBits
+	return &f[n/64], 1 << (n % 64)
+}
+
+func (f filter) add(id *name) {
+	word, mask := f.bit(id)
+	*word |= mask
+}
+
+func (f filter) mayHold(id *name) bool {
+	word, mask := f.bit(id)
+	return *word&mask != 0
 }
 
 func newWindow() window {
@@ -58,19 +82,22 @@ func (w *window) touch(st *stream, pos wal.Pos) {
 func (w *window) add(id name, seq uint64, pos wal.Pos) {
 	g := w.at(pos.Segment)
 	if g.ids == nil {
-		g.ids = make(map[name]uint64)
+		g.ids, g.filter = make(map[name]uint64), make(filter, filterBits/64)
 		w.recent = append(w.recent, g)
 	}
 	w.hot -= len(g.ids)
 	g.ids[id] = seq
+	g.filter.add(&id)
 	w.hot += len(g.ids)
 }
 
 // find returns the seq under which an id was stored last, or 0. That may be in a later segment than an earlier one, whose time was over.
 func (w *window) find(id *name) uint64 {
 	for _, g := range slices.Backward(w.recent) {
-		if seq := g.ids[*id]; seq != 0 {
-			return seq
+		if g.filter.mayHold(id) {
+			if seq := g.ids[*id]; seq != 0 {
+				return seq
+			}
 		}
 	}
 	return 0
@@ -90,7 +117,7 @@ func (w *window) take(number uint64) *segment {
 func (w *window) forgetIDs(g *segment) {
 	w.recent = slices.DeleteFunc(w.recent, func(o *segment) bool { return o == g })
 	w.hot -= len(g.ids)
-	g.ids = nil
+	g.ids, g.filter = nil, nil
 }
 
 const msPerHour = 3600_000
