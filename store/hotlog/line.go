@@ -153,7 +153,7 @@ func (c *lineCall) end(err error) {
 	if c.left.Add(-1) > 0 {
 		return
 	}
-	c.s.life.RUnlock()
+	defer c.s.life.RUnlock()
 	if err := c.failed.Load(); err != nil {
 		c.done(nil, *err)
 		return
