@@ -26,6 +26,7 @@ type Engine interface {
 	store.Records
 	store.Blobs
 	store.Backup
+	store.Lines
 }
 
 // Config is what a test asks of an engine.
@@ -97,4 +98,5 @@ type basicOnly struct {
 	store.Records
 	store.Blobs
 	store.Backup
+	store.Lines
 }

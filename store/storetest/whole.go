@@ -33,5 +33,11 @@ var wholeTests = []test{
 	{"snapshot while busy", testSnapshotBusy},
 	{"wake-ups", testWakeUps},
 	{"group large posts", testLargePosts},
+	{"line order", testLineOrder},
+	{"line results", testLineResults},
+	{"line large calls", testLineLarge},
+	{"line errors", testLineErrors},
+	{"line hints", testLineHints},
+	{"line close", testLineClose},
 	{"all against a model", testWholeModel},
 }
