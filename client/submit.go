@@ -50,16 +50,18 @@ func newSubmitter(stream *quicrpc.FrameStream) *submitter {
 
 // send writes a frame, and gives its answer to f. If ctx ends while it is being written, the stream ends: nothing that comes behind it could be sent either.
 func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) error {
-	for _, place := range []chan struct{}{p.room, p.sending} {
-		select {
-		case place <- struct{}{}:
-		case <-p.done:
-			return p.reason()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := p.enter(ctx, p.room); err != nil {
+		return err
+	}
+	if err := p.enter(ctx, p.sending); err != nil {
+		<-p.room
+		return err
 	}
 	defer func() { <-p.sending }()
+	if ctx.Err() != nil { // it must not end the stream for the others
+		<-p.room
+		return context.Cause(ctx)
+	}
 	stop := context.AfterFunc(ctx, func() { p.stream.Cancel(quicrpc.StreamErrNone) })
 	defer stop()
 	p.mu.Lock()
@@ -73,13 +75,25 @@ func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) er
 	if !errors.Is(err, quicrpc.ErrMessageSize) {
 		return nil // if the stream broke, the reader says so, and why
 	}
-	p.mu.Lock() // nothing of it was sent
+	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.waiting); n > 0 && p.waiting[n-1] == f { // the stream may have ended meanwhile
+	if n := len(p.waiting); n > 0 && p.waiting[n-1] == f { // else the stream ended meanwhile, or the server answered what was not sent
 		p.waiting = p.waiting[:n-1]
 		<-p.room
 	}
 	return err
+}
+
+// enter waits for a place.
+func (p *submitter) enter(ctx context.Context, place chan<- struct{}) error {
+	select {
+	case place <- struct{}{}:
+		return nil
+	case <-p.done:
+		return p.reason()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (p *submitter) reason() error {
@@ -128,7 +142,11 @@ func (p *submitter) answer(a schemas.SubmitAnswer) error {
 
 // end tells those who wait that there will be no answer.
 func (p *submitter) end(err error) {
-	if errors.Is(err, io.EOF) {
+	var ce *quicrpc.ConnError
+	switch {
+	case errors.As(err, &ce) && !ce.Remote && ce.Code == quicrpc.ConnErrNone: // Session.Close
+		err = quicrpc.ErrClosed
+	case errors.Is(err, io.EOF):
 		err = &quicrpc.StreamError{Code: quicrpc.StreamErrShuttingDown, Remote: true, Text: "the server ended the stream", Err: io.EOF}
 	}
 	p.mu.Lock()
@@ -191,7 +209,7 @@ func (f *submission) wait(ctx context.Context, n int) (schemas.Outcome_List, err
 		return schemas.Outcome_List{}, context.Cause(ctx)
 	}
 	if f.frame.err != nil {
-		if ctx.Err() != nil { // which may be what ended the stream
+		if ctx.Err() != nil { // which may be why
 			return schemas.Outcome_List{}, context.Cause(ctx)
 		}
 		return schemas.Outcome_List{}, f.frame.err
