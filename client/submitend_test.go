@@ -1,0 +1,137 @@
+package client
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"quicnprotochat/quicrpc"
+)
+
+// TestSubmitAnswerUnasked: an answer that nobody waits for ends the stream, and the next call opens another.
+func TestSubmitAnswerUnasked(t *testing.T) {
+	h, ended := &submitServer{}, make(chan error, 8)
+	h.serve = func(s *quicrpc.SubmitStream) {
+		n, number, err := requestOf(s)
+		if err == nil {
+			_ = answerWith(s, n, number)
+			_ = answerWith(s, n, number)
+		}
+		_, _, err = s.ReadRequest()
+		ended <- err
+	}
+	s := submitTo(t, h, time.Hour, nil)
+	for n := range uint64(3) {
+		wantSeq(t, s, n)
+		select {
+		case err := <-ended:
+			if !errors.Is(err, quicrpc.StreamErrProtocol) {
+				t.Errorf("the server is told %v", err)
+			}
+		case <-time.After(submitTimeout):
+			t.Fatal("the stream goes on")
+		}
+		p := s.shared[quicrpc.StreamSubmit].stream.(*submitter)
+		<-p.Done()
+		if err := p.reason(); !errors.Is(err, ErrProtocol) {
+			t.Errorf("it ended with %v", err)
+		}
+	}
+	if n := h.opens.Load(); n != 3 {
+		t.Errorf("%d streams were opened", n)
+	}
+}
+
+// TestSubmitEnds: calls under way when the stream ends fail with what says so, and is cured by another attempt if the server ended it.
+func TestSubmitEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		end       func(*quicrpc.SubmitStream, *Session)
+		want      error
+		transient bool
+	}{
+		"in good order": {func(s *quicrpc.SubmitStream, _ *Session) { _ = s.CloseWrite() }, quicrpc.StreamErrShuttingDown, true},
+		"cut":           {func(s *quicrpc.SubmitStream, _ *Session) { s.Cancel(quicrpc.StreamErrInternal) }, quicrpc.StreamErrInternal, true},
+		"closed here":   {func(_ *quicrpc.SubmitStream, c *Session) { _ = c.Close() }, quicrpc.ErrClosed, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, began, release := &submitServer{}, make(chan *quicrpc.SubmitStream, 2), make(chan struct{})
+			h.serve = func(s *quicrpc.SubmitStream) {
+				if h.opens.Load() > 1 {
+					echoSeqs(s)
+					return
+				}
+				_, _, _ = requestOf(s)
+				_, _, _ = requestOf(s)
+				began <- s
+				<-release
+			}
+			s := submitTo(t, h, time.Hour, nil)
+			failed := make(chan error, 2)
+			for n := range uint64(2) {
+				wait, err := s.StartPost(t.Context(), numbered(n))
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() { _, err := wait(); failed <- err }()
+			}
+			stream := <-began
+			c.end(stream, s)
+			for range 2 {
+				select {
+				case err := <-failed:
+					if !errors.Is(err, c.want) || transient(err) != c.transient {
+						t.Errorf("%T %v, transient %v", err, err, transient(err))
+					}
+				case <-time.After(submitTimeout):
+					t.Fatal("a call hangs")
+				}
+			}
+			close(release)
+			if name != "closed here" {
+				wantAgain(t, s, 7)
+			} else if _, err := s.Post(t.Context(), numbered(1)); err == nil {
+				t.Error("a call after Close")
+			}
+		})
+	}
+}
+
+// TestSubmitIdle: a stream that nobody uses is closed, not while a call is under way; the next call opens another.
+func TestSubmitIdle(t *testing.T) {
+	h, release, ended := &submitServer{}, make(chan struct{}), make(chan struct{}, 8)
+	h.serve = func(s *quicrpc.SubmitStream) {
+		n, number, err := requestOf(s)
+		<-release
+		if err == nil {
+			_ = answerWith(s, n, number)
+		}
+		echoSeqs(s)
+		ended <- struct{}{}
+	}
+	const idle = 50 * time.Millisecond
+	s := submitTo(t, h, idle, nil)
+	for n := range uint64(2) {
+		wait, err := s.StartPost(t.Context(), numbered(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			time.Sleep(3 * idle)
+			if len(ended) != 0 {
+				t.Fatal("closed while a call was under way")
+			}
+			close(release)
+		}
+		if out, err := wait(); err != nil || out[0].Seq != n {
+			t.Errorf("%v, %v", out, err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(submitTimeout):
+			t.Fatal("not closed")
+		}
+	}
+	if n := h.opens.Load(); n != 2 {
+		t.Errorf("%d streams were opened", n)
+	}
+}
