@@ -304,25 +304,32 @@ func (p *submitter) message(r *submitted) (*capnp.Message, error) {
 	if err == nil {
 		results = r.kind.settle(r.results)
 	}
-	m, seg, failed := capnp.NewMessage(capnp.SingleSegment(make([]byte, 0, answerOverhead+outcomeOverhead*len(results))))
+	if err == nil {
+		m, a, failed := newAnswer(make([]byte, 0, answerOverhead+outcomeOverhead*len(results)))
+		if failed != nil {
+			return nil, failed
+		}
+		if err = p.outcomes(r, results, a); err == nil {
+			return m, nil
+		}
+	}
+	m, a, failed := newAnswer(nil) // a segment that is given does not grow
 	if failed != nil {
 		return nil, failed
-	}
-	a, failed := schemas.NewRootSubmitAnswer(seg)
-	if failed != nil {
-		return nil, failed
-	}
-	if err == nil {
-		err = p.outcomes(r, results, a)
-	}
-	if err == nil {
-		return m, nil
 	}
 	reason, unexpected := quicrpc.Reason(err)
 	if unexpected {
 		p.s.log.Error("ds: submission failed", "err", err)
 	}
 	return m, a.SetFailed(reason)
+}
+
+func newAnswer(segment []byte) (m *capnp.Message, a schemas.SubmitAnswer, err error) {
+	m, seg, err := capnp.NewMessage(capnp.SingleSegment(segment))
+	if err == nil {
+		a, err = schemas.NewRootSubmitAnswer(seg)
+	}
+	return m, a, err
 }
 
 func (p *submitter) outcomes(r *submitted, results []store.Result, a schemas.SubmitAnswer) error {
