@@ -82,7 +82,7 @@ func (s *Session) startSubmit(ctx context.Context, subs []Submission, relaxed bo
 	n, size := 0, frameOverhead
 	for i := range subs {
 		n += len(subs[i].Recipients)
-		size += messageOverhead + len(subs[i].Payload) + recipientOverhead*len(subs[i].Recipients)
+		size += messageOverhead + len(subs[i].Group) + len(subs[i].Payload) + recipientOverhead*len(subs[i].Recipients) + blobOverhead*len(subs[i].Blobs)
 	}
 	f, err := s.startFrame(ctx, size, relaxed, func(to schemas.SubmitFrame) error { return putSubmissions(to.NewSubmissions, subs) })
 	if err != nil {

@@ -191,7 +191,7 @@ func (s *Session) StartPost(ctx context.Context, posts []GroupPost) (wait func()
 func (s *Session) startPost(ctx context.Context, posts []GroupPost, relaxed bool) (func() ([]PostOutcome, error), error) {
 	size := frameOverhead
 	for i := range posts {
-		size += messageOverhead + len(posts[i].Payload)
+		size += messageOverhead + len(posts[i].Group) + len(posts[i].Payload) + blobOverhead*len(posts[i].Blobs)
 	}
 	f, err := s.startFrame(ctx, size, relaxed, func(to schemas.SubmitFrame) error { return putPosts(to.NewPosts, posts) })
 	if err != nil {

@@ -15,11 +15,12 @@ import (
 // maxUnanswered is how many frames may be under way on a SUBMIT stream: as many as our server reads before it answers. The next one waits.
 const maxUnanswered = 64
 
-// Rough sizes of a frame's parts beside the payloads, bytes, so that it is built without growing.
+// Sizes of a frame's parts beside the payloads and group ids, bytes, at least: a segment that is given does not grow.
 const (
 	frameOverhead     = 64
 	messageOverhead   = 200
 	recipientOverhead = 48
+	blobOverhead      = 48
 )
 
 // A submitter sends frames over a SUBMIT stream; each is answered in its turn. Its reader lives as long as the stream. Safe for concurrent use.

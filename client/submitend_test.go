@@ -2,9 +2,11 @@ package client
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"quicnprotochat/certs"
 	"quicnprotochat/quicrpc"
 )
 
@@ -133,5 +135,37 @@ func TestSubmitIdle(t *testing.T) {
 	}
 	if n := h.opens.Load(); n != 2 {
 		t.Errorf("%d streams were opened", n)
+	}
+}
+
+// TestSubmitFrameRoom: frames with as many parts as there may be, and more, are built and sent.
+func TestSubmitFrameRoom(t *testing.T) {
+	h := &submitServer{}
+	h.serve = func(s *quicrpc.SubmitStream) {
+		for {
+			_, held, err := s.ReadRequest()
+			if err != nil {
+				return
+			}
+			s.Release(held)
+			if answerWith(s, 3, 1) != nil {
+				return
+			}
+		}
+	}
+	s := submitTo(t, h, time.Hour, nil)
+	for _, parts := range []int{0, 1, 2, 16, 300} {
+		group := strings.Repeat("g", parts)
+		posts, subs := make([]GroupPost, 3), make([]Submission, 3)
+		for i := range 3 {
+			posts[i] = GroupPost{Group: group, Payload: make([]byte, i+1), Blobs: make([][32]byte, parts)}
+			subs[i] = Submission{Group: group, Payload: make([]byte, i+1), Recipients: make([]certs.Identity, 1), Blobs: make([][32]byte, parts)}
+		}
+		if _, err := s.Post(t.Context(), posts); err != nil {
+			t.Errorf("posts with %d: %v", parts, err)
+		}
+		if _, err := s.Submit(t.Context(), subs); err != nil {
+			t.Errorf("submissions with %d: %v", parts, err)
+		}
 	}
 }
