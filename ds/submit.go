@@ -67,6 +67,7 @@ type submitter struct {
 
 	mu      sync.Mutex
 	waiting []*submitted  // read and not answered, in order
+	writing int           // taken from waiting by the writer, some of them not answered
 	ended   bool          // nothing more is read
 	settled int           // of those that wait; how many can be answered, but for their order
 	gathers bool          // the writer waits for others to answer with those that are settled
@@ -126,7 +127,7 @@ func (p *submitter) read() error {
 func (p *submitter) waitRoom() error {
 	for {
 		p.mu.Lock()
-		n := len(p.waiting)
+		n := len(p.waiting) + p.writing
 		p.mu.Unlock()
 		if n < maxUnanswered {
 			return nil
@@ -255,7 +256,7 @@ func (p *submitter) take(ready []*submitted) (taken []*submitted, pause time.Dur
 	p.next = now.Add(answerPause)
 	p.settled -= n
 	ready = append(ready, p.waiting[:n]...)
-	p.waiting = slices.Delete(p.waiting, 0, n)
+	p.waiting, p.writing = slices.Delete(p.waiting, 0, n), n
 	return ready, 0, false
 }
 
@@ -269,13 +270,16 @@ func (p *submitter) answer() {
 		if len(ready) == 0 {
 			return
 		}
-		wake(p.room)
 		for _, r := range ready {
 			if !broken {
 				broken = p.write(r) != nil
 			}
 			p.stream.Release(r.held)
 		}
+		p.mu.Lock()
+		p.writing = 0
+		p.mu.Unlock()
+		wake(p.room)
 	}
 }
 
