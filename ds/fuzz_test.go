@@ -108,3 +108,43 @@ func FuzzCursors(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSubmitFrames: whatever a frame on a SUBMIT stream is, it is answered within every limit or ends the stream, nothing of it is held, and the next stream works.
+func FuzzSubmitFrames(f *testing.F) {
+	for _, fill := range []func(schemas.SubmitFrame) error{
+		func(f schemas.SubmitFrame) error {
+			return fillSubmissions(f.NewSubmissions, []submission{one(1), one(2)})
+		},
+		func(f schemas.SubmitFrame) error {
+			return fillPosts(f.NewPosts, []posting{{testGroup, id16(1), mlsHeader(privateMessage, testGroup, 0, application)}})
+		},
+		func(f schemas.SubmitFrame) error { capnp.Struct(f).SetUint16(0, 77); return nil },
+	} {
+		m, seg, _ := capnp.NewMessage(capnp.SingleSegment(nil))
+		frame, _ := schemas.NewRootSubmitFrame(seg)
+		if err := fill(frame); err != nil {
+			f.Fatal(err)
+		}
+		b, err := m.Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, ok := arguments(b)
+		if !ok {
+			return
+		}
+		s := start(Limits{MaxPayload: 1000, MaxBatch: 8, MaxRecipients: 8, MaxStoredBytes: 4000})
+		defer s.Close()
+		stream, over := s.submitting(newConn(1))
+		stream.frames <- m
+		close(stream.frames)
+		out, err := stream.answer(t)
+		if err == nil && (len(out) < 1 || len(out) > 8) {
+			t.Fatalf("%d outcomes", len(out))
+		}
+		stream.wantOver(t, over)
+	})
+}
