@@ -86,7 +86,7 @@ func TestPushWithoutPolling(t *testing.T) {
 	after := d.Calls()
 	for method, n := range after {
 		want := uint64(0)
-		if method == "enqueueMany" {
+		if method == "submit" {
 			want = sent // alice's
 		}
 		if n-before[method] != want {

@@ -309,7 +309,10 @@ struct SubmitFrame {
 
   union {
     submissions @0 :List(Submission);
+    # As enqueueMany takes them.
+
     posts @1 :List(Post);
+    # As post takes them.
   }
 
   relaxed @2 :Bool;
