@@ -119,33 +119,51 @@ func TestCrash(t *testing.T) {
 			if seed%2 == 1 {
 				o.Key = make([]byte, KeySize)
 			}
-			queues := make([]*crashQueue, 24)
-			for i := range queues {
-				queues[i] = &crashQueue{id: store.QueueID{Owner: benchOwner(i / 2), Group: []string{"", "g"}[i%2]}}
-			}
-			clone := crashUnderLoad(t, o, mem, queues, r, percent)
-			o.FS = clone
-			if m := inspect(t, o); m.Damaged != 0 {
-				t.Errorf("a crash is no damage: %q", m.Damage)
-			}
-			s := mustOpen(t, o)
-			for _, q := range queues {
-				if err := q.check(s); err != nil {
-					t.Errorf("queue %x %q: %v", q.id.Owner[:4], q.id.Group, err)
-				}
-			}
-			mustClose(t, s)
+			crashAndCheck(t, o, mem, crashQueues(24), (*crashQueue).run, r, percent)
 		})
 	}
 }
 
-func crashUnderLoad(t *testing.T, o Options, mem *vfs.MemFS, queues []*crashQueue, r *rand.Rand, percent int) *vfs.MemFS {
+// crashQueues makes n queues, two of each owner.
+func crashQueues(n int) []*crashQueue {
+	queues := make([]*crashQueue, n)
+	for i := range queues {
+		queues[i] = &crashQueue{id: store.QueueID{Owner: benchOwner(i / 2), Group: []string{"", "g"}[i%2]}}
+	}
+	return queues
+}
+
+// load stores and acknowledges in a queue until stop.
+type load func(q *crashQueue, s *Store, r *rand.Rand, stop *atomic.Bool) error
+
+// crashAndCheck crashes the machine while all queues are under load, and opens what is left.
+func crashAndCheck(t *testing.T, o Options, mem *vfs.MemFS, queues []*crashQueue, run load, r *rand.Rand, percent int) {
+	t.Helper()
+	o.FS = crashUnderLoad(t, o, mem, queues, run, r, percent)
+	if m := inspect(t, o); m.Damaged != 0 {
+		t.Errorf("a crash is no damage: %q", m.Damage)
+	}
+	s := mustOpen(t, o)
+	defer mustClose(t, s)
+	sure := uint64(0)
+	for _, q := range queues {
+		sure += q.sureAtCrash
+		if err := q.check(s); err != nil {
+			t.Errorf("queue %x %q: %v", q.id.Owner[:4], q.id.Group, err)
+		}
+	}
+	if sure == 0 {
+		t.Error("nothing was sure")
+	}
+}
+
+func crashUnderLoad(t *testing.T, o Options, mem *vfs.MemFS, queues []*crashQueue, run load, r *rand.Rand, percent int) *vfs.MemFS {
 	s := mustOpen(t, o)
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for i, q := range queues {
 		wg.Go(func() {
-			if err := q.run(s, rand.New(rand.NewPCG(uint64(i), 9)), &stop); err != nil {
+			if err := run(q, s, rand.New(rand.NewPCG(uint64(i), 9)), &stop); err != nil {
 				t.Error(err)
 				stop.Store(true)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -64,45 +63,7 @@ func TestLineCrash(t *testing.T) {
 			mem := vfs.NewCrashableMem()
 			o := small("/store")
 			o.FS = mem
-			queues := make([]*crashQueue, 12)
-			for i := range queues {
-				queues[i] = &crashQueue{id: store.QueueID{Owner: benchOwner(i / 2), Group: []string{"", "g"}[i%2]}}
-			}
-			s := mustOpen(t, o)
-			var stop atomic.Bool
-			var wg sync.WaitGroup
-			for i, q := range queues {
-				wg.Go(func() {
-					if err := q.runLine(s, rand.New(rand.NewPCG(uint64(i), 11)), &stop); err != nil {
-						t.Error(err)
-						stop.Store(true)
-					}
-				})
-			}
-			for want := 1 + r.Uint64N(4); s.Internals().Retired < want && !stop.Load(); {
-				if _, err := s.Sweep(t.Context(), 10); err != nil {
-					t.Error(err)
-				}
-			}
-			sure := uint64(0)
-			for _, q := range queues {
-				q.sureAtCrash, q.ackedAt = q.sure.Load(), q.triedAcked.Load()
-				sure += q.sureAtCrash
-			}
-			o.FS = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: r})
-			stop.Store(true)
-			wg.Wait()
-			mustClose(t, s)
-			if sure == 0 {
-				t.Error("nothing was sure")
-			}
-			s = mustOpen(t, o)
-			for _, q := range queues {
-				if err := q.check(s); err != nil {
-					t.Errorf("queue %x %q: %v", q.id.Owner[:4], q.id.Group, err)
-				}
-			}
-			mustClose(t, s)
+			crashAndCheck(t, o, mem, crashQueues(12), (*crashQueue).runLine, r, percent)
 		})
 	}
 }

@@ -19,8 +19,8 @@ type replayed struct {
 	undo  changes // removes from the tree what that brought there
 }
 
-// treeAtOnce is how many bytes of changes go to the tree together.
-const treeAtOnce = 4 << 20
+// treeAtOnce is how many bytes of changes go to the tree together: few, because the tree makes room in memory for the largest, and keeps that size.
+const treeAtOnce = 256 << 10
 
 // record replays one record, of which b is the own part from on.
 func (r *replayed) record(pos wal.Pos, from int, b []byte) error {

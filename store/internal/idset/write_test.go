@@ -9,28 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store/internal/disk"
+	"quicnprotochat/store/internal/disk/disktest"
 )
-
-// slow is a file system with a disk that takes a while for each sync of a file's data.
-type slow struct {
-	vfs.FS
-	takes time.Duration
-}
-
-func (f *slow) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := f.FS.Create(name, c)
-	return &slowFile{file, f.takes}, err
-}
-
-type slowFile struct {
-	vfs.File
-	takes time.Duration
-}
-
-func (f *slowFile) SyncData() error {
-	time.Sleep(f.takes)
-	return f.File.SyncData()
-}
 
 // TestPauses: a run is written with pauses, so that others have the disk, but without them once that is to end; a merge that is to end leaves its pause at once.
 func TestPauses(t *testing.T) {
@@ -38,7 +18,7 @@ func TestPauses(t *testing.T) {
 	list := entries(0, total)
 	for _, hurries := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			o, hurry := options(&slow{vfs.NewMem(), takes}, 1<<20), make(chan struct{})
+			o, hurry := options(disktest.Slow(vfs.NewMem(), takes), 1<<20), make(chan struct{})
 			o.Hurry = hurry
 			s := mustOpen(t, o)
 			defer s.Close()

@@ -8,28 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"quicnprotochat/store/internal/disk"
+	"quicnprotochat/store/internal/disk/disktest"
 )
-
-// slow is a file system with a disk that takes a while for each sync of a file's data.
-type slow struct {
-	FS
-	takes time.Duration
-}
-
-func (f *slow) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := f.FS.Create(name, c)
-	return &slowFile{file, f.takes}, err
-}
-
-type slowFile struct {
-	vfs.File
-	takes time.Duration
-}
-
-func (f *slowFile) SyncData() error {
-	time.Sleep(f.takes)
-	return f.File.SyncData()
-}
 
 // TestMakerPauses: a segment that nobody waits for is made slowly; who waits for it, or for the end of the log, waits for none of the pauses.
 func TestMakerPauses(t *testing.T) {
@@ -48,7 +28,7 @@ func TestMakerPauses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := &maker{o: Options{FS: &slow{vfs.NewMem(), takes}, Dir: "log", SegmentBytes: pieces * disk.Piece, Spare: 1}}
+				m := &maker{o: Options{FS: disktest.Slow(vfs.NewMem(), takes), Dir: "log", SegmentBytes: pieces * disk.Piece, Spare: 1}}
 				if err := m.o.FS.MkdirAll(m.o.Dir, 0o700); err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +71,7 @@ func TestMakerPauses(t *testing.T) {
 // TestMakerUrged: when half of a segment is written, the next one is made without pauses, and is there before it is needed.
 func TestMakerUrged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := Options{FS: &slow{vfs.NewMem(), 10 * time.Millisecond}, Dir: "/log", SegmentBytes: 64 * disk.Piece}
+		o := Options{FS: disktest.Slow(vfs.NewMem(), 10*time.Millisecond), Dir: "/log", SegmentBytes: 64 * disk.Piece}
 		l, _, _ := open(t, o, 0)
 		defer closeLog(t, l)
 		for part, want := range []int{0, 0, 1, 1} { // the segments that are ready, after each quarter
