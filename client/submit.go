@@ -49,7 +49,7 @@ func newSubmitter(stream *quicrpc.FrameStream) *submitter {
 	return p
 }
 
-// send writes a frame, and gives its answer to f. If ctx ends while it is being written, the stream ends: nothing that comes behind it could be sent either.
+// send writes a frame, and gives its answer to f. If ctx ends while part of it is written, the stream ends: nothing could come behind that.
 func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) error {
 	if err := p.enter(ctx, p.room); err != nil {
 		return err
@@ -59,12 +59,6 @@ func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) er
 		return err
 	}
 	defer func() { <-p.sending }()
-	if ctx.Err() != nil { // it must not end the stream for the others
-		<-p.room
-		return context.Cause(ctx)
-	}
-	stop := context.AfterFunc(ctx, func() { p.stream.Cancel(quicrpc.StreamErrNone) })
-	defer stop()
 	p.mu.Lock()
 	if p.err != nil {
 		defer p.mu.Unlock()
@@ -72,9 +66,9 @@ func (p *submitter) send(ctx context.Context, f *sentFrame, m *capnp.Message) er
 	}
 	p.waiting = append(p.waiting, f)
 	p.mu.Unlock()
-	err := p.stream.WriteMessage(m)
-	if !errors.Is(err, quicrpc.ErrMessageSize) {
-		return nil // if the stream broke, the reader says so, and why
+	err := p.stream.WriteMessageContext(ctx, m)
+	if err == nil || p.stream.Context().Err() != nil {
+		return nil // if the stream is over, the reader says so, and why
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

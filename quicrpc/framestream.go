@@ -62,6 +62,27 @@ func (p *FrameStream) WriteMessage(m *capnp.Message) error {
 	return p.write(func() (int, error) { return writeMessage(p.s.write, m, p.limit) })
 }
 
+// WriteMessageContext is WriteMessage that does not wait for the peer any more when ctx ends. If the stream then goes on (its Context has not ended), nothing of m was sent.
+func (p *FrameStream) WriteMessageContext(ctx context.Context, m *capnp.Message) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(over)
+		p.s.interrupt()
+	})
+	err := p.WriteMessage(m)
+	if !stop() {
+		<-over
+		p.s.interrupted.Store(false)
+	}
+	if errors.Is(err, errInterrupted) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
 // WriteEncoded is WriteMessage for what (*capnp.Message).Marshal returned. Several streams may send the same bytes at once.
 func (p *FrameStream) WriteEncoded(b []byte) error {
 	if len(b) > p.limit {
@@ -72,13 +93,17 @@ func (p *FrameStream) WriteEncoded(b []byte) error {
 
 func (p *FrameStream) write(send func() (int, error)) error {
 	p.s.wmu.Lock()
+	p.s.begun = false
 	n, err := send()
 	broken := p.s.broken
 	p.s.wmu.Unlock()
-	if err != nil {
-		if broken {
-			return p.fail(err)
-		}
+	switch {
+	case err != nil && broken && errors.Is(err, errInterrupted):
+		p.end(&StreamError{Code: StreamErrNone, Text: "part of a message was sent when it was given up"}, false)
+		return err
+	case err != nil && broken:
+		return p.fail(err)
+	case err != nil:
 		return err
 	}
 	if p.sent != nil {

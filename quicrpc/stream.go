@@ -26,11 +26,13 @@ type stream struct {
 	stall time.Duration
 	typ   StreamType // set before the stream is used
 
-	ended atomic.Bool // close or abort was called
+	ended       atomic.Bool // close or abort was called
+	interrupted atomic.Bool // by interrupt
 
 	wmu sync.Mutex // held while a message is being written
 	// broken: a message was sent in part (or the stream aborted), so that no further one can follow. Guarded by wmu.
 	broken bool
+	begun  bool // some of the message that is being written was taken. Guarded by wmu.
 	fin    bool // guarded by wmu
 }
 
@@ -87,11 +89,21 @@ func (s *stream) write(p []byte) error {
 			s.broken = true
 			return ErrClosed
 		}
-		if _, err := s.q.Write(p[:n]); err != nil {
-			s.broken = true
+		if s.interrupted.Load() { // in the same way
+			s.broken = s.begun
+			return errInterrupted
+		}
+		taken, err := s.q.Write(p[:n])
+		s.begun = s.begun || taken > 0
+		if err != nil {
+			interrupted := errors.Is(err, os.ErrDeadlineExceeded) && s.interrupted.Load()
+			s.broken = s.begun || !interrupted
 			switch {
 			case s.ended.Load():
+				s.broken = true
 				return ErrClosed
+			case interrupted:
+				return errInterrupted
 			case errors.Is(err, os.ErrDeadlineExceeded):
 				return &StreamError{Code: StreamErrSlowReader, Text: "the peer took less than 64 KiB in " + s.stall.String()}
 			}
@@ -100,6 +112,15 @@ func (s *stream) write(p []byte) error {
 		p = p[n:]
 	}
 	return nil
+}
+
+// errInterrupted is what a write returns that interrupt has ended.
+var errInterrupted = errors.New("quicrpc: interrupted")
+
+// interrupt ends a write that waits for the peer, and lets none begin until interrupted is false again.
+func (s *stream) interrupt() {
+	s.interrupted.Store(true)
+	_ = s.q.SetWriteDeadline(time.Unix(1, 0))
 }
 
 // finish ends the sending direction after what was written, waiting for a write under way.
