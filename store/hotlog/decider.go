@@ -215,7 +215,7 @@ func (d *decider) drain() (closed bool) {
 			d.sync.spare = calls
 			return closed
 		}
-		d.s.throttle()
+		d.throttle(calls)
 		for rest := calls; len(rest) > 0; {
 			rest = d.some(rest)
 			select {

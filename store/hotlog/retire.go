@@ -26,7 +26,7 @@ type retirer struct {
 	stopped chan struct{}
 	hot     atomic.Int64  // ids in the log, of window.hot
 	late    atomic.Bool   // the log is much longer than it should be
-	step    chan struct{} // receives when the retirer has come a step further
+	step    chan struct{} // receives when it has done a step, and asks the decider for the next
 	taken   *segment      // what is being retired; kept when that has to be tried again
 	still   sync.Mutex    // held while a segment is retired, or a snapshot is made
 
@@ -56,18 +56,6 @@ func (r *retirer) long() (size int64, tooLong bool) {
 	count := r.s.log.Segment() - r.s.log.Oldest() + 1
 	size = int64(count) * r.s.opts.SegmentBytes
 	return size, count > 1 && (size > r.s.opts.LogBytes || r.hot.Load() > int64(r.s.opts.HotRecords))
-}
-
-// throttle holds the decider up for a moment while the retirer cannot follow.
-func (s *Store) throttle() {
-	if !s.retirer.late.Load() {
-		return
-	}
-	select {
-	case <-s.retirer.step:
-	case <-time.After(20 * time.Millisecond):
-	case <-s.fail.Failed():
-	}
 }
 
 func (r *retirer) run() {
@@ -149,13 +137,13 @@ func (r *retirer) retire() error {
 	return nil
 }
 
+// do has the decider decide o, which is a retiring op.
 func (r *retirer) do(o op) error {
-	err := r.s.do(context.Background(), o)
 	select {
-	case r.step <- struct{}{}:
+	case r.step <- struct{}{}: // before: it may be held up
 	default:
 	}
-	return err
+	return r.s.do(context.Background(), o)
 }
 
 func (r *retirer) set(key, value []byte) error { return r.s.tree.db.Set(key, value, lsm.NoSync) }
