@@ -27,6 +27,8 @@ type link struct {
 	dead   atomic.Bool // what comes on it from now on was never received
 	pushes chan *pipe
 	calls  *sync.WaitGroup // under way on its server
+
+	streams []*submits // that were opened; guarded by world.lock
 }
 
 func (l *link) Peer() quicrpc.Peer                      { return l.peer }

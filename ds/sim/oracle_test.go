@@ -93,7 +93,7 @@ func (o *oracle) check(w *world) {
 		log := r.got[r.founder]
 		last := uint64(len(log))
 		spans := map[int][]span{r.founder: {{0, last}}}
-		places := make(map[string]uint64)
+		places, latest := make(map[string]uint64), make(map[int]string)
 		epoch := uint64(0)
 		for seq := uint64(1); seq <= last; seq++ {
 			m := log[seq]
@@ -105,6 +105,10 @@ func (o *oracle) check(w *world) {
 				w.t.Errorf("seed %d: %q: %s stands at %d and at %d", w.seed, group, m.ID, at, seq)
 			}
 			places[m.ID] = seq
+			if m.ID < latest[m.Sender] {
+				w.t.Errorf("seed %d: %q: %s stands behind %s, which was sent later", w.seed, group, m.ID, latest[m.Sender])
+			}
+			latest[m.Sender] = m.ID
 			if !m.Commit {
 				continue
 			}

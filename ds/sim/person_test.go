@@ -22,8 +22,8 @@ type person struct {
 	mu     sync.Mutex
 	inbox  uint64
 	groups map[string]*view
-	count  int  // of its messages
-	under  *act // what it does now, until it knows how that ended
+	count  int    // of its messages
+	under  []*act // what it does now, in order, until it knows how that ended
 }
 
 // view is a group as one member sees it.
@@ -41,7 +41,14 @@ type act struct {
 	found   bool
 	m       message
 	welcome []byte
+	sent    bool // the service may have it
+	again   bool // so it was when it was sent last
 }
+
+func (a *act) isPost() bool { return !a.found && !a.m.Commit }
+
+// send notes that a is sent now.
+func (a *act) send() { a.again, a.sent = a.sent, true }
 
 func newPerson(w *world, n int) *person { return &person{w: w, n: n, groups: make(map[string]*view)} }
 
@@ -88,8 +95,12 @@ func (p *person) connected(ctx context.Context) {
 			}
 		}
 	})
+	turn := func() error { return p.do(l, c) }
+	if p.w.rand(3) > 0 {
+		turn = (&submitter{p: p, l: l, c: c}).turn
+	}
 	for ctx.Err() == nil && l.ctx.Err() == nil && !p.w.odds(40) {
-		if p.do(l, c) != nil {
+		if turn() != nil {
 			return
 		}
 		select {
@@ -120,32 +131,60 @@ func (p *person) heard(l *link, err error) error {
 	return quicrpc.FromRPC(err)
 }
 
-// do does one thing, or again what may or may not have happened. An error ends the connection.
+// do does one thing by a call, or again what may or may not have happened. An error ends the connection.
 func (p *person) do(l *link, c schemas.DeliveryService) error {
 	p.mu.Lock()
-	if p.under == nil {
-		p.under = p.choose()
+	if len(p.under) == 0 {
+		if a := p.choose(); a != nil {
+			p.under = append(p.under, a)
+		}
 	}
-	a := p.under
-	p.mu.Unlock()
-	if a == nil {
+	if len(p.under) == 0 {
+		p.mu.Unlock()
 		return nil
 	}
+	a := p.under[0]
+	p.mu.Unlock()
 	p.w.delay(50 * time.Millisecond)
 	if p.w.odds(30) {
 		l.breakOff() // before the call arrives
 		return errBroken
 	}
+	a.send()
 	l.calls.Add(1)
 	err := p.perform(l, c, a)
 	l.calls.Done()
 	if errors.Is(err, errBroken) || errors.Is(err, quicrpc.ErrUnavailable) || errors.Is(err, quicrpc.ErrInternal) {
 		return err
 	}
-	p.mu.Lock()
-	p.under = nil
-	p.mu.Unlock()
+	p.finished(1)
 	return nil // whatever else was said is final
+}
+
+// finished returns the first n acts, and has them be under way no more.
+func (p *person) finished(n int) []*act {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	acts := p.under[:n]
+	p.under = p.under[n:]
+	return acts
+}
+
+// told hears what became of a post.
+func (p *person) told(a *act, s schemas.EnqueueStatus, seq uint64) {
+	if s == schemas.EnqueueStatus_stored || s == schemas.EnqueueStatus_duplicate {
+		p.promised(a, seq, s == schemas.EnqueueStatus_duplicate)
+	} else if s != schemas.EnqueueStatus_notMember {
+		p.w.t.Errorf("seed %d: %s: %v", p.w.seed, a.m.ID, s)
+	}
+}
+
+// promised hears that a message is stored.
+func (p *person) promised(a *act, seq uint64, duplicate bool) {
+	if duplicate && !a.again {
+		p.w.t.Errorf("seed %d: %s is a duplicate when it is sent for the first time", p.w.seed, a.m.ID)
+	}
+	p.w.promised(a.group, a.m.ID, seq)
 }
 
 // choose thinks of something to do. p.mu is held.
@@ -181,80 +220,3 @@ func (p *person) choose() *act {
 }
 
 func (a *act) id() []byte { return []byte(a.m.ID + "                ")[:16] }
-
-// perform makes the call, and tells the oracle what was promised.
-func (p *person) perform(l *link, c schemas.DeliveryService, a *act) error {
-	switch {
-	case a.found:
-		f, release := c.CreateGroup(l.ctx, func(q schemas.DeliveryService_createGroup_Params) error { return q.SetGroupId([]byte(a.group)) })
-		defer release()
-		_, err := f.Struct()
-		if err = p.heard(l, err); err == nil {
-			p.w.make(a.group)
-		}
-		return err
-	case a.m.Commit:
-		return p.commit(l, c, a)
-	}
-	f, release := c.Post(l.ctx, func(q schemas.DeliveryService_post_Params) error {
-		list, err := q.NewPosts(1)
-		if err != nil {
-			return err
-		}
-		m := list.At(0)
-		return errors.Join(m.SetGroupId([]byte(a.group)), m.SetId(a.id()), m.SetPayload(a.m.encode(a.group)))
-	})
-	defer release()
-	r, err := f.Struct()
-	if err = p.heard(l, err); err != nil {
-		return err
-	}
-	list, err := r.Results()
-	if err != nil {
-		return err
-	}
-	if s := list.At(0).Status(); s == schemas.EnqueueStatus_stored || s == schemas.EnqueueStatus_duplicate {
-		p.w.promised(a.group, a.m.ID, list.At(0).Seq())
-	}
-	return nil
-}
-
-func (p *person) commit(l *link, c schemas.DeliveryService, a *act) error {
-	f, release := c.Commit(l.ctx, func(q schemas.DeliveryService_commit_Params) error {
-		m, err := q.NewCommit()
-		if err != nil {
-			return err
-		}
-		m.SetEpoch(a.m.Epoch)
-		added, e1 := m.NewAdded(int32(len(a.m.Added)))
-		removed, e2 := m.NewRemoved(int32(len(a.m.Removed)))
-		err = errors.Join(e1, e2, m.SetGroupId([]byte(a.group)), m.SetId(a.id()), m.SetMessage_(a.m.encode(a.group)))
-		for _, n := range a.m.Removed {
-			id := key(n)
-			err = errors.Join(err, removed.Set(0, id[:]))
-		}
-		for _, n := range a.m.Added {
-			id := key(n)
-			list, e3 := m.NewWelcomes(1)
-			if err = errors.Join(err, e3, added.Set(0, id[:])); err != nil {
-				return err
-			}
-			to, e4 := list.At(0).NewRecipients(1)
-			err = errors.Join(err, e4, to.Set(0, id[:]), list.At(0).SetPayload(a.welcome))
-		}
-		return err
-	})
-	defer release()
-	r, err := f.Struct()
-	if err = p.heard(l, err); err != nil {
-		return err
-	}
-	out, err := r.Result()
-	if err != nil {
-		return err
-	}
-	if s := out.Status(); s == schemas.CommitStatus_accepted || s == schemas.CommitStatus_duplicate {
-		p.w.promised(a.group, a.m.ID, out.Seq())
-	}
-	return nil
-}

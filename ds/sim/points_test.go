@@ -12,6 +12,7 @@ type points struct {
 	vfs.FS
 	left  atomic.Int64 // syncs until the crash; below 1: none is planned
 	crash func()
+	slow  func() // how long the log waits for the disk
 }
 
 func (p *points) sync() {
@@ -57,7 +58,9 @@ func (f *pointFile) Sync() error {
 	return f.File.Sync()
 }
 
+// SyncData is what the log waits for: what comes meanwhile gathers, and a crash finds it not durable.
 func (f *pointFile) SyncData() error {
+	f.p.slow()
 	f.p.sync()
 	return f.File.SyncData()
 }

@@ -75,7 +75,7 @@ func (w *world) options() hotlog.Options {
 // start opens the store and the service.
 func (w *world) start() {
 	w.machine.Lock()
-	w.links, w.left, w.struck, w.points = make(map[*link]bool), nil, make(chan struct{}), &points{FS: w.fs, crash: w.strike}
+	w.links, w.left, w.struck, w.points = make(map[*link]bool), nil, make(chan struct{}), &points{FS: w.fs, crash: w.strike, slow: func() { w.delay(10 * time.Millisecond) }}
 	w.machine.Unlock()
 	st, err := hotlog.Open(w.options())
 	if err != nil {
@@ -135,6 +135,25 @@ func (w *world) stop() {
 	}
 }
 
+// restart ends the server in good order, and starts it again: all that came on SUBMIT streams is answered.
+func (w *world) restart() {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	if w.rand(2) == 0 {
+		w.service.Close() // what comes from now on fails
+	}
+	w.machine.Lock()
+	links := slices.Collect(maps.Keys(w.links))
+	w.machine.Unlock()
+	for _, l := range links {
+		for _, s := range l.streams {
+			s.end()
+		}
+	}
+	w.stop()
+	w.start()
+}
+
 // connect makes a connection.
 func (w *world) connect(peer quicrpc.Peer) (*link, schemas.DeliveryService) {
 	w.lock.Lock()
@@ -178,7 +197,11 @@ func (w *world) run(people, groups int, length time.Duration) {
 	}
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		w.delay(length / 4)
-		w.crash()
+		if w.rand(3) == 0 {
+			w.restart()
+		} else {
+			w.crash()
+		}
 	}
 	w.chance.Lock()
 	w.calm = true

@@ -1,0 +1,198 @@
+package sim
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"capnproto.org/go/capnp/v3"
+
+	"quicnprotochat/quicrpc"
+	"quicnprotochat/schemas"
+)
+
+// submitter sends what a person posts over SUBMIT streams of one connection, several frames at a time. All else is done by calls, each when all before it is answered.
+type submitter struct {
+	p    *person
+	l    *link
+	c    schemas.DeliveryService
+	s    *submits // nil: none is open
+	sent []int    // frames that are not answered, by how many posts each has: the first of p.under
+}
+
+// turn sends some frames and hears some answers. An error ends the connection.
+func (b *submitter) turn() error {
+	w := b.p.w
+	if b.s == nil {
+		s, err := w.submit(b.l)
+		if err != nil {
+			return err
+		}
+		b.s, b.sent = s, nil
+	}
+	left := -1 // frames to leave for the next turn
+	for range 1 + w.rand(12) {
+		sent, err := b.send()
+		if err != nil {
+			return err
+		}
+		if !sent {
+			left = 0 // nothing comes behind them
+		}
+	}
+	if left < 0 {
+		left = w.rand(len(b.sent) + 1)
+	}
+	switch {
+	case w.odds(20):
+		return b.finish()
+	case w.odds(20):
+		close(b.s.cut) // its answers are lost, and the connection goes on
+		b.s = nil
+		return nil
+	}
+	for len(b.sent) > left {
+		if err := b.hear(); err != nil {
+			return err
+		}
+	}
+	if len(b.sent) > 0 {
+		return nil
+	}
+	return b.p.do(b.l, b.c) // if there is nothing to post
+}
+
+// send sends a frame of what is not sent yet, if that is a post.
+func (b *submitter) send() (bool, error) {
+	w := b.p.w
+	acts := b.p.posts(b.posted(), 1+w.rand(3))
+	if len(acts) == 0 || len(b.sent) == maxUnanswered {
+		return false, nil
+	}
+	if w.odds(200) {
+		b.l.breakOff()
+		return false, errBroken
+	}
+	m, err := frame(acts, w.rand(2) == 0)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range acts {
+		a.send()
+	}
+	b.s.frames <- m
+	b.sent = append(b.sent, len(acts))
+	return true, nil
+}
+
+// posted is how many posts are not answered.
+func (b *submitter) posted() (n int) {
+	for _, posts := range b.sent {
+		n += posts
+	}
+	return n
+}
+
+// posts returns up to n of the person's next acts, but for the first few, that can go into a frame; there will be new ones.
+func (p *person) posts(first, n int) []*act {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.under) < first+n && (len(p.under) == 0 || p.under[len(p.under)-1].isPost()) {
+		a := p.choose()
+		if a == nil {
+			break
+		}
+		p.under = append(p.under, a)
+	}
+	acts := slices.Clone(p.under[min(first, len(p.under)):min(first+n, len(p.under))])
+	if i := slices.IndexFunc(acts, func(a *act) bool { return !a.isPost() }); i >= 0 {
+		acts = acts[:i]
+	}
+	return acts
+}
+
+func frame(acts []*act, relaxed bool) (*capnp.Message, error) {
+	m, seg, err := capnp.NewMessage(capnp.SingleSegment(nil))
+	if err != nil {
+		return nil, err
+	}
+	f, err := schemas.NewRootSubmitFrame(seg)
+	if err != nil {
+		return nil, err
+	}
+	f.SetRelaxed(relaxed)
+	return m, fillPosts(f.NewPosts, acts)
+}
+
+// hear takes the next answer, unless it gets lost.
+func (b *submitter) hear() error {
+	p, w := b.p, b.p.w
+	answer, err := b.s.next()
+	if w.odds(200) {
+		b.l.breakOff()
+		return errBroken
+	}
+	switch {
+	case err == io.EOF:
+		return b.ended()
+	case errors.Is(err, errBroken):
+		return err
+	case err != nil:
+		w.t.Errorf("seed %d: person %d: %v", w.seed, p.n, err)
+		return err
+	}
+	if answer.Which() == schemas.SubmitAnswer_Which_failed {
+		reason, err := answer.Failed()
+		if err == nil {
+			err = quicrpc.FromReason(reason)
+		}
+		if !errors.Is(err, quicrpc.ErrUnavailable) {
+			w.t.Errorf("seed %d: person %d: a frame failed: %v", w.seed, p.n, err)
+		}
+		return err
+	}
+	list, err := answer.Outcomes()
+	if err != nil || list.Len() != b.sent[0] {
+		w.t.Errorf("seed %d: person %d: %d outcomes of %d: %v", w.seed, p.n, list.Len(), b.sent[0], err)
+		return errBroken
+	}
+	for i, a := range p.finished(list.Len()) {
+		p.told(a, list.At(i).Status(), list.At(i).Seq())
+	}
+	b.sent = b.sent[1:]
+	return nil
+}
+
+// ended is that the server ended the stream. It does so when it goes away, and then what it has not answered had no effect.
+func (b *submitter) ended() error {
+	select {
+	case <-b.s.drained:
+	default:
+		b.p.w.t.Errorf("seed %d: the server ended the stream of %d before %d answers", b.p.w.seed, b.p.n, len(b.sent))
+	}
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	for _, a := range b.p.under[:b.posted()] {
+		a.sent = a.again
+	}
+	return errBroken
+}
+
+// finish ends the stream in good order: all is answered.
+func (b *submitter) finish() error {
+	close(b.s.frames)
+	for len(b.sent) > 0 {
+		if err := b.hear(); err != nil {
+			return err
+		}
+	}
+	_, err := b.s.next()
+	if err != io.EOF {
+		if !errors.Is(err, errBroken) {
+			b.p.w.t.Errorf("seed %d: after the last answer to %d: %v", b.p.w.seed, b.p.n, err)
+		}
+		return errBroken
+	}
+	b.s = nil
+	return nil
+}
