@@ -30,18 +30,16 @@ func (b *submitter) turn() error {
 		}
 		b.s, b.sent = s, nil
 	}
-	left := -1 // frames to leave for the next turn
-	for range 1 + w.rand(12) {
-		sent, err := b.send()
-		if err != nil {
-			return err
-		}
-		if !sent {
-			left = 0 // nothing comes behind them
-		}
+	most := 12
+	if w.odds(15) {
+		most = 2 * maxSent
 	}
-	if left < 0 {
-		left = w.rand(len(b.sent) + 1)
+	for range 1 + w.rand(most) {
+		if sent, err := b.send(); err != nil {
+			return err
+		} else if !sent {
+			break
+		}
 	}
 	switch {
 	case w.odds(20):
@@ -51,22 +49,26 @@ func (b *submitter) turn() error {
 		b.s = nil
 		return nil
 	}
+	left := 0
+	if b.p.posting() {
+		left = w.rand(len(b.sent) + 1) // for the next turn
+	}
 	for len(b.sent) > left {
 		if err := b.hear(); err != nil {
 			return err
 		}
 	}
-	if len(b.sent) > 0 {
+	if left > 0 {
 		return nil
 	}
-	return b.p.do(b.l, b.c) // if there is nothing to post
+	return b.p.do(b.l, b.c)
 }
 
 // send sends a frame of what is not sent yet, if that is a post.
 func (b *submitter) send() (bool, error) {
 	w := b.p.w
 	acts := b.p.posts(b.posted(), 1+w.rand(3))
-	if len(acts) == 0 || len(b.sent) == maxUnanswered {
+	if len(acts) == 0 || len(b.sent) == maxSent {
 		return false, nil
 	}
 	if w.odds(200) {
@@ -109,6 +111,13 @@ func (p *person) posts(first, n int) []*act {
 		acts = acts[:i]
 	}
 	return acts
+}
+
+// posting says whether the person goes on with posts.
+func (p *person) posting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.w.isCalm() && len(p.under) > 0 && p.under[len(p.under)-1].isPost()
 }
 
 func frame(acts []*act, relaxed bool) (*capnp.Message, error) {

@@ -190,7 +190,7 @@ func (p *person) promised(a *act, seq uint64, duplicate bool) {
 // choose thinks of something to do. p.mu is held.
 func (p *person) choose() *act {
 	in := slices.DeleteFunc(slices.Sorted(maps.Keys(p.groups)), func(g string) bool { return !p.groups[g].member })
-	if len(in) == 0 || p.w.calm {
+	if len(in) == 0 || p.w.isCalm() {
 		return nil
 	}
 	group := in[p.w.rand(len(in))]

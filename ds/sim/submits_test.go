@@ -13,8 +13,8 @@ import (
 	"quicnprotochat/schemas"
 )
 
-// maxUnanswered is how many frames a client may have under way on a SUBMIT stream.
-const maxUnanswered = 64
+// maxSent is how many frames a client may have under way on a SUBMIT stream: more than the server reads ahead of its answers.
+const maxSent = 80
 
 // errSilent is that an answer does not come although nothing broke.
 var errSilent = errors.New("no answer")
@@ -38,7 +38,7 @@ func (w *world) submit(l *link) (*submits, error) {
 	if l.ctx.Err() != nil {
 		return nil, errBroken
 	}
-	s := &submits{l: l, frames: make(chan *capnp.Message, maxUnanswered), answers: make(chan *capnp.Message, 4),
+	s := &submits{l: l, frames: make(chan *capnp.Message, maxSent), answers: make(chan *capnp.Message, 4),
 		cut: make(chan struct{}), drained: make(chan struct{}), served: make(chan struct{})}
 	l.streams = append(l.streams, s)
 	service := w.service
@@ -105,7 +105,7 @@ func (s *submits) Cancel(code quicrpc.StreamErrorCode) {
 // end has the server read no more, and waits until it has answered the rest.
 func (s *submits) end() {
 	s.drain.Do(func() { close(s.drained) })
-	<-s.served
+	s.l.w.await(s.served, "a SUBMIT stream")
 }
 
 // next is the client's: the next answer, io.EOF after the last.

@@ -65,11 +65,26 @@ func (w *world) odds(n int) bool {
 	return !w.calm && w.r.IntN(n) == 0
 }
 
+func (w *world) isCalm() bool {
+	w.chance.Lock()
+	defer w.chance.Unlock()
+	return w.calm
+}
+
+// await waits for the end of what must not take long: nothing would go on without it.
+func (w *world) await(done <-chan struct{}, what string) {
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		panic(fmt.Sprintf("seed %d: the server does not end %s", w.seed, what))
+	}
+}
+
 // delay waits for a random time, below most.
 func (w *world) delay(most time.Duration) { time.Sleep(time.Duration(w.rand(int(most)))) }
 
 func (w *world) options() hotlog.Options {
-	return hotlog.Options{Dir: "store", FS: w.points, SegmentBytes: 256 << 10, LogBytes: 512 << 10, Owners: 64, Logger: slog.New(slog.DiscardHandler)}
+	return hotlog.Options{Dir: "store", FS: w.points, SegmentBytes: 64 << 10, LogBytes: 128 << 10, Owners: 64, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // start opens the store and the service.
@@ -129,7 +144,12 @@ func (w *world) stop() {
 		w.service.Closed(l)
 	}
 	w.service.Close()
-	w.calls.Wait()
+	over := make(chan struct{})
+	go func(calls *sync.WaitGroup) {
+		defer close(over)
+		calls.Wait()
+	}(w.calls)
+	w.await(over, "its calls and streams")
 	if err := w.store.Close(); err != nil {
 		w.t.Errorf("seed %d: close: %v", w.seed, err)
 	}
@@ -212,5 +232,10 @@ func (w *world) run(people, groups int, length time.Duration) {
 	w.lock.Lock()
 	w.stop()
 	w.lock.Unlock()
+	for _, p := range w.people {
+		if len(p.under) > 0 {
+			w.t.Errorf("seed %d: person %d does not know what became of %s and %d others", w.seed, p.n, p.under[0].m.ID, len(p.under)-1)
+		}
+	}
 	w.check(w)
 }
