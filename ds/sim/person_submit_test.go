@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"capnproto.org/go/capnp/v3"
 
@@ -30,8 +31,8 @@ func (b *submitter) turn() error {
 		}
 		b.s, b.sent = s, nil
 	}
-	most := 12
-	if w.odds(15) {
+	most := 6
+	if w.odds(40) {
 		most = 2 * maxSent
 	}
 	for range 1 + w.rand(most) {
@@ -49,6 +50,7 @@ func (b *submitter) turn() error {
 		b.s = nil
 		return nil
 	}
+	w.delay(200 * time.Millisecond) // while it does not read
 	left := 0
 	if b.p.posting() {
 		left = w.rand(len(b.sent) + 1) // for the next turn

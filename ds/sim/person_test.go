@@ -23,6 +23,7 @@ type person struct {
 	inbox  uint64
 	groups map[string]*view
 	count  int    // of its messages
+	talk   int    // one act of so many is no post
 	under  []*act // what it does now, in order, until it knows how that ended
 }
 
@@ -96,8 +97,10 @@ func (p *person) connected(ctx context.Context) {
 		}
 	})
 	turn := func() error { return p.do(l, c) }
-	if p.w.rand(3) > 0 {
+	p.talk = 3
+	if p.w.rand(2) == 0 {
 		turn = (&submitter{p: p, l: l, c: c}).turn
+		p.talk = 3 + p.w.rand(100)
 	}
 	for ctx.Err() == nil && l.ctx.Err() == nil && !p.w.odds(40) {
 		if turn() != nil {
@@ -201,7 +204,7 @@ func (p *person) choose() *act {
 		a.found = true
 		return a
 	}
-	if p.w.rand(3) > 0 {
+	if p.w.rand(p.talk) > 0 {
 		return a
 	}
 	a.m.Commit = true

@@ -13,8 +13,10 @@ import (
 	"quicnprotochat/schemas"
 )
 
-// maxSent is how many frames a client may have under way on a SUBMIT stream: more than the server reads ahead of its answers.
-const maxSent = 80
+const (
+	maxRead = 64 // frames that the server reads ahead of its answers
+	maxSent = 80 // frames that a client has under way on a stream
+)
 
 // errSilent is that an answer does not come although nothing broke.
 var errSilent = errors.New("no answer")
@@ -69,7 +71,9 @@ func (s *submits) ReadRequest() (*capnp.Message, int64, error) {
 		if !more {
 			return nil, 0, io.EOF
 		}
-		s.held.Add(1)
+		if n := s.held.Add(1); n > maxRead {
+			s.l.w.t.Errorf("seed %d: %d frames are read and not answered", s.l.w.seed, n)
+		}
 		return m, 1, nil
 	case <-s.drained:
 		return nil, 0, io.EOF
