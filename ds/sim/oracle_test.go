@@ -93,7 +93,8 @@ func (o *oracle) check(w *world) {
 		log := r.got[r.founder]
 		last := uint64(len(log))
 		spans := map[int][]span{r.founder: {{0, last}}}
-		places, latest := make(map[string]uint64), make(map[int]string)
+		places := make(map[string]uint64)
+		latest, since := make(map[int]string), make(map[int]uint64) // of each sender: its last message, and the epoch that it was added for
 		epoch := uint64(0)
 		for seq := uint64(1); seq <= last; seq++ {
 			m := log[seq]
@@ -105,10 +106,11 @@ func (o *oracle) check(w *world) {
 				w.t.Errorf("seed %d: %q: %s stands at %d and at %d", w.seed, group, m.ID, at, seq)
 			}
 			places[m.ID] = seq
-			if m.ID < latest[m.Sender] {
+			// What is older than its sender's time as a member may have been refused until that.
+			if m.ID < latest[m.Sender] && m.Epoch >= since[m.Sender] {
 				w.t.Errorf("seed %d: %q: %s stands behind %s, which was sent later", w.seed, group, m.ID, latest[m.Sender])
 			}
-			latest[m.Sender] = m.ID
+			latest[m.Sender] = max(latest[m.Sender], m.ID)
 			if !m.Commit {
 				continue
 			}
@@ -121,6 +123,7 @@ func (o *oracle) check(w *world) {
 			}
 			for _, n := range m.Added {
 				spans[n] = append(spans[n], span{seq, last})
+				since[n] = epoch
 			}
 		}
 		for id, seq := range r.promised {
