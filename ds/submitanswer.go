@@ -74,8 +74,9 @@ func (p *submitter) answer() {
 			return
 		}
 		for _, r := range ready {
+			m, err := p.message(r) // though nobody hears it: what was not stored after all counts no more
 			if !broken {
-				broken = p.write(r) != nil
+				broken = p.write(m, err) != nil
 			}
 			p.stream.Release(r.held)
 		}
@@ -86,8 +87,7 @@ func (p *submitter) answer() {
 	}
 }
 
-func (p *submitter) write(r *submitted) error {
-	m, err := p.message(r)
+func (p *submitter) write(m *capnp.Message, err error) error {
 	if err != nil {
 		p.s.log.Error("ds: answer to a submission", "err", err)
 		p.stream.Cancel(quicrpc.StreamErrInternal)

@@ -83,6 +83,48 @@ func TestSubmitBroken(t *testing.T) {
 	}
 }
 
+// TestSubmitBrokenCounts: duplicates on a stream whose answers nobody hears do not count as the sender's part of the queue.
+func TestSubmitBrokenCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const part = 10
+		f := start(Limits{SenderMessages: part})
+		defer f.Close()
+		line := &lineStore{Store: f.store}
+		f.Service.store = line
+		send := func(from byte, seq uint64, messages ...submission) {
+			t.Helper()
+			stream, over := f.submitting(newConn(from))
+			stream.submit(t, messages...)
+			stream.wantStored(t, len(messages), seq)
+			close(stream.frames)
+			stream.wantOver(t, over)
+		}
+		send(4, 1, some(100, part)...)
+		send(5, part+1, one(200)) // no sender's part is given anew any more
+		send(2, part+2, one(1))
+
+		line.gate = make(chan struct{})
+		stream, over := f.submitting(newConn(2))
+		for range part - 2 {
+			stream.submit(t, one(1))
+		}
+		synctest.Wait()
+		stream.Cancel(quicrpc.StreamErrNone)
+		close(line.gate)
+		stream.wantOver(t, over)
+
+		send(2, part+3, some(2, part-1)...)
+	})
+}
+
+// some are n messages with ids from first on.
+func some(first, n int) (messages []submission) {
+	for i := range n {
+		messages = append(messages, one(first+i))
+	}
+	return messages
+}
+
 // TestSubmitStoreErrors: what the store says reaches the sender as a code, without its text; the stream goes on.
 func TestSubmitStoreErrors(t *testing.T) {
 	f := start(Limits{})
