@@ -53,7 +53,8 @@ func (p *submitter) take(ready []*submitted) (taken []*submitted, pause time.Dur
 	}
 	now := time.Now()
 	if pause = p.next.Sub(now); pause > 0 && !hurry {
-		p.gathers = true
+		// One that is waited for may be done, behind one that is not: whose end is news then.
+		p.gathers = !slices.ContainsFunc(p.waiting[n:], func(r *submitted) bool { return r.done && !r.relaxed })
 		return ready, pause, false
 	}
 	p.next = now.Add(answerPause)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quicnprotochat/quicrpc"
 	"quicnprotochat/schemas"
 )
 
@@ -79,6 +80,39 @@ func TestSubmitRelaxedFails(t *testing.T) {
 			t.Errorf("without an id: %v", err)
 		}
 		stream.wantStored(t, 1, 2)
+		close(stream.frames)
+		stream.wantOver(t, over)
+	})
+}
+
+// TestSubmitRelaxedBefore: an answer that somebody waits for goes as soon as the relaxed one before it can go.
+func TestSubmitRelaxedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, gate := gated()
+		defer f.Close()
+		stream, over := f.submitting(newConn(2))
+		bad := one(1)
+		bad.id = nil
+		wantBad := func() {
+			t.Helper()
+			if _, err := stream.answer(t); !errors.Is(err, quicrpc.ErrInvalidArgument) {
+				t.Errorf("without an id: %v", err)
+			}
+		}
+		stream.relaxed(t, bad)
+		wantBad()
+		stream.relaxed(t, bad) // waits for others to be answered with
+		stream.relaxed(t, one(2))
+		stream.submit(t, bad)
+		synctest.Wait()
+		began := time.Now()
+		close(gate)
+		wantBad()
+		stream.wantStored(t, 1, 1)
+		wantBad()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("answered after %v", took)
+		}
 		close(stream.frames)
 		stream.wantOver(t, over)
 	})
