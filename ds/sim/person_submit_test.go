@@ -86,6 +86,7 @@ func (b *submitter) send() (bool, error) {
 	}
 	b.s.frames <- m
 	b.sent = append(b.sent, len(acts))
+	w.frames.Add(1)
 	return true, nil
 }
 

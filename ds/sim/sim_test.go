@@ -32,7 +32,8 @@ func TestSim(t *testing.T) {
 			for _, r := range w.groups {
 				n += len(r.got[r.founder])
 			}
-			t.Logf("seed %d: %d people, %d groups, %d crashes, %d of them in a sync, %d messages", seed, people, len(w.groups), w.crashes, w.atSync, n)
+			t.Logf("seed %d: %d people, %d groups, %d crashes, %d of them in a sync, %d ends in good order, %d messages, %d frames", seed, people, len(w.groups),
+				w.crashes, w.atSync, w.ends, n, w.frames.Load())
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ type world struct {
 	store   *hotlog.Store
 	service *ds.Service
 	crashes int
+	ends    int             // in good order
+	frames  atomic.Int64    // sent on SUBMIT streams
 	atSync  int             // of these, in the middle of a sync
 	calls   *sync.WaitGroup // under way
 
@@ -171,6 +174,7 @@ func (w *world) restart() {
 		}
 	}
 	w.stop()
+	w.ends++
 	w.start()
 }
 
