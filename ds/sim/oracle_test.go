@@ -9,6 +9,7 @@ import (
 type oracle struct {
 	mu     sync.Mutex
 	groups map[string]*record
+	boxes  map[int]*box
 }
 
 // record is what is known of one group.
@@ -89,6 +90,9 @@ type span struct{ from, to uint64 }
 func (o *oracle) check(w *world) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for n, b := range o.boxes {
+		b.check(w, n)
+	}
 	for group, r := range o.groups {
 		log := r.got[r.founder]
 		last := uint64(len(log))

@@ -19,6 +19,8 @@ func (p *person) perform(l *link, c schemas.DeliveryService, a *act) error {
 		return err
 	case a.m.Commit:
 		return p.commit(l, c, a)
+	case a.isLetter():
+		return p.write(l, c, a)
 	}
 	f, release := c.Post(l.ctx, func(q schemas.DeliveryService_post_Params) error {
 		return fillPosts(q.NewPosts, []*act{a})
@@ -32,7 +34,7 @@ func (p *person) perform(l *link, c schemas.DeliveryService, a *act) error {
 	if err != nil {
 		return err
 	}
-	p.told(a, list.At(0).Status(), list.At(0).Seq())
+	p.told(a, 0, list.At(0).Status(), list.At(0).Seq())
 	return nil
 }
 
@@ -80,7 +82,8 @@ func (p *person) commit(l *link, c schemas.DeliveryService, a *act) error {
 		return err
 	}
 	if s := out.Status(); s == schemas.CommitStatus_accepted || s == schemas.CommitStatus_duplicate {
-		p.promised(a, out.Seq(), s == schemas.CommitStatus_duplicate)
+		p.first(a, s == schemas.CommitStatus_duplicate)
+		p.w.promised(a.group, a.m.ID, out.Seq())
 	}
 	return nil
 }

@@ -12,13 +12,13 @@ import (
 	"quicnprotochat/schemas"
 )
 
-// submitter sends what a person posts over SUBMIT streams of one connection, several frames at a time. All else is done by calls, each when all before it is answered.
+// submitter sends a person's posts and letters over SUBMIT streams of one connection, several frames at a time. All else is done by calls, each when all before it is answered.
 type submitter struct {
 	p    *person
 	l    *link
 	c    schemas.DeliveryService
 	s    *submits // nil: none is open
-	sent []int    // frames that are not answered, by how many posts each has: the first of p.under
+	sent []int    // frames that are not answered, by how many acts each has: the first of p.under
 }
 
 // turn sends some frames and hears some answers. An error ends the connection.
@@ -52,7 +52,7 @@ func (b *submitter) turn() error {
 	}
 	w.delay(200 * time.Millisecond) // while it does not read
 	left := 0
-	if b.p.posting() {
+	if b.p.goesOn() {
 		left = w.rand(len(b.sent) + 1) // for the next turn
 	}
 	for len(b.sent) > left {
@@ -66,10 +66,10 @@ func (b *submitter) turn() error {
 	return b.p.do(b.l, b.c)
 }
 
-// send sends a frame of what is not sent yet, if that is a post.
+// send sends a frame of what is not sent yet, if that can go into one.
 func (b *submitter) send() (bool, error) {
 	w := b.p.w
-	acts := b.p.posts(b.posted(), 1+w.rand(3))
+	acts := b.p.next(b.acts(), 1+w.rand(3))
 	if len(acts) == 0 || len(b.sent) == maxSent {
 		return false, nil
 	}
@@ -90,19 +90,19 @@ func (b *submitter) send() (bool, error) {
 	return true, nil
 }
 
-// posted is how many posts are not answered.
-func (b *submitter) posted() (n int) {
-	for _, posts := range b.sent {
-		n += posts
+// acts is how many are sent and not answered.
+func (b *submitter) acts() (n int) {
+	for _, acts := range b.sent {
+		n += acts
 	}
 	return n
 }
 
-// posts returns up to n of the person's next acts, but for the first few, that can go into a frame; there will be new ones.
-func (p *person) posts(first, n int) []*act {
+// next returns up to n of the person's next acts, but for the first few, that can go into a frame together; there will be new ones.
+func (p *person) next(first, n int) []*act {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.under) < first+n && (len(p.under) == 0 || p.under[len(p.under)-1].isPost()) {
+	for len(p.under) < first+n && (len(p.under) == 0 || p.under[len(p.under)-1].isFramed()) {
 		a := p.choose()
 		if a == nil {
 			break
@@ -110,17 +110,17 @@ func (p *person) posts(first, n int) []*act {
 		p.under = append(p.under, a)
 	}
 	acts := slices.Clone(p.under[min(first, len(p.under)):min(first+n, len(p.under))])
-	if i := slices.IndexFunc(acts, func(a *act) bool { return !a.isPost() }); i >= 0 {
+	if i := slices.IndexFunc(acts, func(a *act) bool { return !a.isFramed() || a.isLetter() != acts[0].isLetter() }); i >= 0 {
 		acts = acts[:i]
 	}
 	return acts
 }
 
-// posting says whether the person goes on with posts.
-func (p *person) posting() bool {
+// goesOn says whether the person has more for the stream.
+func (p *person) goesOn() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.w.isCalm() && len(p.under) > 0 && p.under[len(p.under)-1].isPost()
+	return !p.w.isCalm() && len(p.under) > 0 && p.under[len(p.under)-1].isFramed()
 }
 
 func frame(acts []*act, relaxed bool) (*capnp.Message, error) {
@@ -133,6 +133,9 @@ func frame(acts []*act, relaxed bool) (*capnp.Message, error) {
 		return nil, err
 	}
 	f.SetRelaxed(relaxed)
+	if acts[0].isLetter() {
+		return m, fillSubmissions(f.NewSubmissions, acts)
+	}
 	return m, fillPosts(f.NewPosts, acts)
 }
 
@@ -164,12 +167,18 @@ func (b *submitter) hear() error {
 		return err
 	}
 	list, err := answer.Outcomes()
-	if err != nil || list.Len() != b.sent[0] {
-		w.t.Errorf("seed %d: person %d: %d outcomes of %d: %v", w.seed, p.n, list.Len(), b.sent[0], err)
-		return errBroken
+	if err != nil {
+		return err
 	}
-	for i, a := range p.finished(list.Len()) {
-		p.told(a, list.At(i).Status(), list.At(i).Seq())
+	at, wanted := 0, 0
+	for _, a := range p.finished(b.sent[0]) {
+		for i := 0; i < a.outcomes() && at < list.Len(); i, at = i+1, at+1 {
+			p.told(a, i, list.At(at).Status(), list.At(at).Seq())
+		}
+		wanted += a.outcomes()
+	}
+	if list.Len() != wanted {
+		w.t.Errorf("seed %d: person %d: %d outcomes, not %d", w.seed, p.n, list.Len(), wanted)
 	}
 	b.sent = b.sent[1:]
 	return nil
@@ -184,7 +193,7 @@ func (b *submitter) ended() error {
 	}
 	b.p.mu.Lock()
 	defer b.p.mu.Unlock()
-	for _, a := range b.p.under[:b.posted()] {
+	for _, a := range b.p.under[:b.acts()] {
 		a.sent = a.again
 	}
 	return errBroken

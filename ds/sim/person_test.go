@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -42,11 +41,18 @@ type act struct {
 	found   bool
 	m       message
 	welcome []byte
-	sent    bool // the service may have it
-	again   bool // so it was when it was sent last
+	to      []int // of a letter
+	sent    bool  // the service may have it
+	again   bool  // so it was when it was sent last
 }
 
-func (a *act) isPost() bool { return !a.found && !a.m.Commit }
+func (a *act) isLetter() bool { return len(a.to) > 0 }
+
+// isFramed says whether a can go over a SUBMIT stream.
+func (a *act) isFramed() bool { return !a.found && !a.m.Commit }
+
+// outcomes is how many there are of a.
+func (a *act) outcomes() int { return max(1, len(a.to)) }
 
 // send notes that a is sent now.
 func (a *act) send() { a.again, a.sent = a.sent, true }
@@ -173,21 +179,28 @@ func (p *person) finished(n int) []*act {
 	return acts
 }
 
-// told hears what became of a post.
-func (p *person) told(a *act, s schemas.EnqueueStatus, seq uint64) {
-	if s == schemas.EnqueueStatus_stored || s == schemas.EnqueueStatus_duplicate {
-		p.promised(a, seq, s == schemas.EnqueueStatus_duplicate)
-	} else if s != schemas.EnqueueStatus_notMember {
+// told hears an outcome of a post or a letter.
+func (p *person) told(a *act, i int, s schemas.EnqueueStatus, seq uint64) {
+	switch {
+	case s == schemas.EnqueueStatus_notMember && !a.isLetter():
+		return
+	case s != schemas.EnqueueStatus_stored && s != schemas.EnqueueStatus_duplicate:
 		p.w.t.Errorf("seed %d: %s: %v", p.w.seed, a.m.ID, s)
+		return
+	}
+	p.first(a, s == schemas.EnqueueStatus_duplicate)
+	if a.isLetter() {
+		p.w.posted(a.to[i], a.m.ID, seq)
+	} else {
+		p.w.promised(a.group, a.m.ID, seq)
 	}
 }
 
-// promised hears that a message is stored.
-func (p *person) promised(a *act, seq uint64, duplicate bool) {
+// first checks that nothing is a duplicate when it is sent for the first time.
+func (p *person) first(a *act, duplicate bool) {
 	if duplicate && !a.again {
 		p.w.t.Errorf("seed %d: %s is a duplicate when it is sent for the first time", p.w.seed, a.m.ID)
 	}
-	p.w.promised(a.group, a.m.ID, seq)
 }
 
 // choose thinks of something to do. p.mu is held.
@@ -196,10 +209,13 @@ func (p *person) choose() *act {
 	if len(in) == 0 || p.w.isCalm() {
 		return nil
 	}
+	if p.w.rand(4) == 0 {
+		return p.letter()
+	}
 	group := in[p.w.rand(len(in))]
 	v := p.groups[group]
-	p.count++
-	a := &act{group: group, m: message{ID: fmt.Sprintf("%06d/%08d", p.n, p.count), Sender: p.n, Epoch: v.epoch}}
+	a := &act{group: group, m: p.message()}
+	a.m.Epoch = v.epoch
 	if !p.w.made(group) {
 		a.found = true
 		return a

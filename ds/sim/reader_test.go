@@ -70,6 +70,10 @@ func (p *person) receive(queue string, seq uint64, b []byte) bool {
 		}
 		return true
 	}
+	if queue == letters {
+		p.w.opened(p.w, p.n, seq, &m)
+		return true
+	}
 	p.w.offered(p.n, group, seq)
 	v := p.groups[group]
 	if v == nil || !v.member && seq > v.last {

@@ -32,6 +32,9 @@ func TestSim(t *testing.T) {
 			for _, r := range w.groups {
 				n += len(r.got[r.founder])
 			}
+			for _, b := range w.boxes {
+				n += len(b.got)
+			}
 			t.Logf("seed %d: %d people, %d groups, %d crashes, %d of them in a sync, %d ends in good order, %d messages, %d frames", seed, people, len(w.groups),
 				w.crashes, w.atSync, w.ends, n, w.frames.Load())
 		})
