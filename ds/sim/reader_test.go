@@ -63,15 +63,8 @@ func (p *person) receive(queue string, seq uint64, b []byte) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if queue == "" {
-		if seq > p.inbox {
-			p.inbox = seq
-			p.welcomed(group, &m)
-		}
-		return true
-	}
-	if queue == letters {
-		p.w.opened(p.w, p.n, seq, &m)
+	if queue == "" || queue == letters {
+		p.take(queue, group, seq, &m)
 		return true
 	}
 	p.w.offered(p.n, group, seq)
@@ -117,6 +110,16 @@ func (p *person) receive(queue string, seq uint64, b []byte) bool {
 		}
 	}
 	return true
+}
+
+// take takes in what is for p alone. p.mu is held.
+func (p *person) take(queue, group string, seq uint64, m *message) {
+	if queue == letters {
+		p.w.opened(p.w, p.n, seq, m)
+	} else if seq > p.inbox {
+		p.inbox = seq
+		p.welcomed(group, m)
+	}
 }
 
 // welcomed joins a group. p.mu is held.
