@@ -21,15 +21,17 @@ func (s *Store) NewLine() store.Line {
 const maxLine = 2 * share
 
 // A line hands ops to the decider and does not wait for them. The decider keeps them in order. One that it cannot decide, because ids left the log after they were looked up,
-// is done again by a goroutine, and what comes after it waits behind it.
+// is done again, and so is what comes after it: all that the decider has seen by then is handed to it once more, in rounds, until one of them leaves nothing.
 type line struct {
 	s *Store
 
 	mu     sync.Mutex
 	under  int        // bytes of ops that have not ended
 	room   *sync.Cond // of mu: an op has ended
-	behind []*lineOp  // to be done again, in order
-	again  bool       // a goroutine does: the decider decides nothing of this line meanwhile, but for that
+	behind []*lineOp  // for the next round, in order
+	again  bool       // there are rounds: the decider decides nothing of this line meanwhile, but for them
+	left   int        // ops of the round that the decider has not seen
+	failed []*lineOp  // of the round, outdated once more, or behind one that is: they come before the others
 }
 
 // lineOp is one op of a line.
@@ -39,7 +41,8 @@ type lineOp struct {
 	op    storing
 	whole *lineCall
 	bytes int  // counted in line.under
-	put   bool // among those that are behind; of the decider
+	round bool // of a round, and counted in line.left
+	put   bool // for the next round; of the decider
 }
 
 // storing is what enqueueOp and appendOp have in common.
@@ -168,16 +171,35 @@ func (o *lineOp) decide(b *batch) {
 	l := o.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.again {
+	list := &l.behind
+	if o.round {
+		list = &l.failed
+		defer l.seen(o)
+	}
+	if o.round && len(l.failed) == 0 || !l.again {
 		o.op.decide(b)
 		if !o.op.outdated() {
 			return
 		}
+	}
+	o.put = true
+	*list = append(*list, &lineOp{line: l, whole: o.whole, op: o.op.fresh(), bytes: o.bytes})
+	if !l.again {
 		l.again = true
 		l.s.ended.Go(l.catchUp)
 	}
-	o.put = true
-	l.behind = append(l.behind, &lineOp{line: l, whole: o.whole, op: o.op.fresh(), bytes: o.bytes})
+}
+
+// seen notes that an op of the round needs the decider no more; after the last one comes the next round, if there is something for it. l.mu is held.
+func (l *line) seen(o *lineOp) {
+	o.round = false
+	if l.left--; l.left > 0 {
+		return
+	}
+	l.behind, l.failed = append(l.failed, l.behind...), nil
+	if l.again = len(l.behind) > 0; l.again {
+		l.s.ended.Go(l.catchUp)
+	}
 }
 
 // end is called when the decider is through with o.
@@ -192,25 +214,29 @@ func (o *lineOp) end(err error) {
 	}
 	l := o.line
 	l.mu.Lock()
+	if o.round { // the decider has not even looked at it
+		l.seen(o)
+	}
 	l.under -= o.bytes
 	l.room.Signal()
 	l.mu.Unlock()
 	o.whole.end(err)
 }
 
-// catchUp does what is behind, until nothing is.
+// catchUp hands over a round.
 func (l *line) catchUp() {
-	for {
-		l.mu.Lock()
-		if len(l.behind) == 0 {
-			l.behind, l.again = nil, false
-			l.mu.Unlock()
-			return
+	l.mu.Lock()
+	round := l.behind
+	l.behind, l.left = nil, len(round)
+	l.mu.Unlock()
+	for _, o := range round {
+		o.call.op, o.call.line, o.round = o, o, true
+		err := o.op.prepare(l.s)
+		if err == nil {
+			err = l.s.submit(&o.call)
 		}
-		o := l.behind[0]
-		l.behind[0] = nil
-		l.behind = l.behind[1:]
-		l.mu.Unlock()
-		o.end(l.s.finish(context.Background(), o.op))
+		if err != nil {
+			o.end(err)
+		}
 	}
 }
