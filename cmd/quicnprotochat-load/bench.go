@@ -43,6 +43,9 @@ func bench(cmd *cobra.Command, f *benchFlags) error {
 	if f.daemon == "" || !(f.scale > 0 && f.scale <= 1) {
 		return fmt.Errorf("%w: bench needs --daemon, and a --scale above 0 and at most 1", errUsage)
 	}
+	if err := writable(f.html); err != nil {
+		return err
+	}
 	return withLines(f.json, func(lines io.Writer) error { return trials(cmd, f, lines) })
 }
 

@@ -56,18 +56,54 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return nil
 }
 
-// withLines has f write to a file, and minds that a disk may be full only when the file is closed. Without a name, what it writes goes nowhere.
+// writable says in time, before a run, that writeFile could not make a file. It changes nothing.
+func writable(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, before := os.Lstat(name)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("%w: %w", load.ErrConfig, err)
+	}
+	err = f.Close()
+	if errors.Is(before, os.ErrNotExist) {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
+}
+
+// withLines has f write to a file, and minds that a disk may be full only when the file is closed. Without a name, what it writes goes nowhere. What was in the file stays
+// until the first line comes: a bad flag shall not cost the results of before.
 func withLines(name string, f func(io.Writer) error) error {
 	if name == "" {
 		return f(io.Discard)
 	}
-	file, err := os.Create(name)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return fmt.Errorf("%w: %w", load.ErrConfig, err)
 	}
-	err = f(file)
+	err = f(&lines{File: file})
 	if e := file.Close(); err == nil {
 		err = e
 	}
 	return err
+}
+
+// lines is a file that is emptied when it is written to.
+type lines struct {
+	*os.File
+	begun bool
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	if !l.begun {
+		l.begun = true
+		if info, err := l.Stat(); err == nil && info.Mode().IsRegular() { // what is none, a pipe say, cannot be emptied
+			if err := l.Truncate(0); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return l.File.Write(b)
 }

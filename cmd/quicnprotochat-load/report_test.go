@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -62,5 +63,44 @@ func TestWithLines(t *testing.T) {
 	}
 	if err := withLines("", writeOne); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLinesKeepOld: a run that does not come to its first line leaves the file of another as it was; one that does puts its lines in their place.
+func TestLinesKeepOld(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(name, []byte("of before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := func() string { b, err := os.ReadFile(name); return string(b) + fmt.Sprint(err) }
+	broken := errors.New("broken")
+	if err := withLines(name, func(io.Writer) error { return broken }); !errors.Is(err, broken) || read() != "of before<nil>" {
+		t.Error(err, read())
+	}
+	if err := withLines(name, func(w io.Writer) error { return errors.Join(writeOne(w), writeOne(w)) }); err != nil || read() != "xx<nil>" {
+		t.Error(err, read())
+	}
+}
+
+// TestWritable: a report that cannot be written is told before the run, and nothing is made or changed by that.
+func TestWritable(t *testing.T) {
+	dir := t.TempDir()
+	old, none := filepath.Join(dir, "old"), filepath.Join(dir, "new")
+	if err := os.WriteFile(old, []byte("of before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", old, none, "/dev/null"} {
+		if err := writable(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := writable(filepath.Join(dir, "no", "x")); !errors.Is(err, load.ErrConfig) {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(old); string(b) != "of before" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Lstat(none); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a file is left:", err)
 	}
 }

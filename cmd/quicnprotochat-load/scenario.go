@@ -44,6 +44,9 @@ func execute(cmd *cobra.Command, cfg load.Config, ch *choices) error {
 	if err != nil {
 		return err
 	}
+	if err := writable(ch.html); err != nil {
+		return err
+	}
 	if ch.json == "-" {
 		return telling(cmd, cfg, team, ch, cmd.OutOrStdout())
 	}
