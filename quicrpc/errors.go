@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"unicode"
@@ -166,8 +167,10 @@ func transportFailure(e *ConnError, te *quic.TransportError) {
 	case te.ErrorCode.IsCryptoError():
 		e.Reason = ErrTLS
 		if !te.Remote {
-			if inner := errors.Unwrap(te); inner != nil {
-				e.Text = printable(inner.Error(), maxPeerText)
+			for _, inner := range te.Unwrap() {
+				if inner != nil && inner != net.ErrClosed {
+					e.Text = printable(inner.Error(), maxPeerText)
+				}
 			}
 		}
 	default:

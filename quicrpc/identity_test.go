@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 )
@@ -60,13 +61,13 @@ func TestCertificateWithoutEd25519(t *testing.T) {
 	}
 }
 
-// TestUntrustedServer: the client's own verification fails; its error is in the chain.
+// TestUntrustedServer: the client's own verification fails; its error is in the chain, and in the text.
 func TestUntrustedServer(t *testing.T) {
 	s := startServer(t, ServerConfig{})
 	conf, _ := clientTLS(t)
 	wrongPin := errors.New("wrong pin")
 	conf.VerifyConnection = func(tls.ConnectionState) error { return wrongPin }
-	if err := firstUse(t, s, conf); !errors.Is(err, ErrTLS) || !errors.Is(err, wrongPin) {
+	if err := firstUse(t, s, conf); !errors.Is(err, ErrTLS) || !errors.Is(err, wrongPin) || !strings.Contains(err.Error(), wrongPin.Error()) {
 		t.Fatalf("got %v", err)
 	}
 }
