@@ -144,9 +144,13 @@ func (p *FrameStream) CloseWrite() error {
 	return nil
 }
 
-// Cancel cuts both directions at once and tells the peer code. What was written may be lost. Later calls have no effect.
+// Cancel cuts both directions at once and tells the peer code; StreamErrProtocol counts as the peer's fault. What was written may be lost. Later calls have no effect.
 func (p *FrameStream) Cancel(code StreamErrorCode) {
-	p.end(&StreamError{Code: code}, false)
+	e := &StreamError{Code: code}
+	if code == StreamErrProtocol {
+		e.Text = "a message of another content than is allowed"
+	}
+	p.end(e, code == StreamErrProtocol)
 }
 
 // Close ends both directions: what was written arrives, and nothing more is read.
