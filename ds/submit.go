@@ -82,8 +82,9 @@ type submitted struct {
 
 // framed is what a frame holds, admitted or refused by the sender's part of each queue.
 type framed interface {
-	// settle makes the results of what was admitted those of all.
-	settle(results []store.Result) []store.Result
+	// settle makes the results of what was admitted, if stored, those of all. It lets go of what the answer does not need: that may be many times what the frame took
+	// on the wire, and the sender decides how long the answer waits to be read.
+	settle(results []store.Result, stored bool) []store.Result
 	// failure says to the caller what the store said.
 	failure(error) error
 	// outcome writes what became of message i.
@@ -172,7 +173,7 @@ func (p *submitter) store(r *submitted, frame schemas.SubmitFrame) error {
 		if err != nil {
 			return p.s.groupFailure(err)
 		}
-		r.kind = &submittedPosts{a}
+		r.kind = &submittedPosts{admitted: a}
 		handOver(a.allowed, p.line.Append, done)
 	default:
 		return quicrpc.Errorf(quicrpc.CodeUnimplemented, "unknown frame")
@@ -191,6 +192,9 @@ func handOver[T any](allowed []T, put func([]T, func([]store.Result, error)), do
 
 // settle tells what became of a frame. It does not block.
 func (p *submitter) settle(r *submitted, results []store.Result, err error) {
+	if r.kind != nil {
+		results = r.kind.settle(results, err == nil)
+	}
 	p.mu.Lock()
 	r.done, r.results, r.err = true, results, err
 	p.settled++

@@ -108,16 +108,12 @@ func (p *submitter) message(r *submitted) (*capnp.Message, error) {
 	if err != nil && r.kind != nil {
 		err = r.kind.failure(err)
 	}
-	var results []store.Result
 	if err == nil {
-		results = r.kind.settle(r.results)
-	}
-	if err == nil {
-		m, a, failed := newAnswer(make([]byte, 0, answerOverhead+outcomeOverhead*len(results)))
+		m, a, failed := newAnswer(make([]byte, 0, answerOverhead+outcomeOverhead*len(r.results)))
 		if failed != nil {
 			return nil, failed
 		}
-		if err = p.outcomes(r, results, a); err == nil {
+		if err = p.outcomes(r, r.results, a); err == nil {
 			return m, nil
 		}
 	}
@@ -158,6 +154,14 @@ type submittedMessages struct{ admitted[store.Message] }
 
 func (f *submittedMessages) failure(err error) error { return f.s.failure(err) }
 
+func (f *submittedMessages) settle(results []store.Result, stored bool) []store.Result {
+	if stored {
+		results = f.admitted.settle(results)
+	}
+	f.admitted = admitted[store.Message]{s: f.s}
+	return results
+}
+
 func (f *submittedMessages) outcome(_ context.Context, _ int, r store.Result, to schemas.Outcome) error {
 	to.SetStatus(statuses[r.Status])
 	to.SetSeq(r.Seq)
@@ -165,14 +169,33 @@ func (f *submittedMessages) outcome(_ context.Context, _ int, r store.Result, to
 }
 
 // submittedPosts are those of a frame of posts.
-type submittedPosts struct{ admitted[store.Post] }
+type submittedPosts struct {
+	admitted[store.Post]
+	groups map[int]string // of those that were of another epoch
+}
 
 func (f *submittedPosts) failure(err error) error { return f.s.groupFailure(err) }
+
+func (f *submittedPosts) settle(results []store.Result, stored bool) []store.Result {
+	if stored {
+		results = f.admitted.settle(results)
+		for i, r := range results {
+			if r.Status == store.WrongEpoch {
+				if f.groups == nil {
+					f.groups = make(map[int]string)
+				}
+				f.groups[i] = f.all[i].Group
+			}
+		}
+	}
+	f.admitted = admitted[store.Post]{s: f.s}
+	return results
+}
 
 func (f *submittedPosts) outcome(ctx context.Context, i int, r store.Result, to schemas.Outcome) error {
 	to.SetStatus(statuses[r.Status])
 	to.SetSeq(r.Seq)
-	epoch, err := f.s.epochOf(ctx, f.all[i].Group, r)
+	epoch, err := f.s.epochOf(ctx, f.groups[i], r)
 	to.SetEpoch(epoch)
 	return err
 }
