@@ -122,7 +122,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: rate %v, events %v, want 0 or at least %v", ErrConfig, c.Rate, c.Events, minRate)
 	case c.Duration <= 0 || c.Warmup < 0 || c.Drain <= 0 || c.Interval < 10*time.Millisecond || c.Restarts < 0 || c.KeepAlive < 0 || c.Settle < 0 || c.Gap < 0:
 		return fmt.Errorf("%w: a time is not positive, or the interval is under 10 ms", ErrConfig)
-	case max(c.Duration, c.Warmup, c.Drain, c.Interval, c.Restarts, c.KeepAlive, c.Settle) > maxTime:
+	case max(c.Duration, c.Warmup, c.Drain, c.Interval, c.Restarts, c.KeepAlive, c.Settle, c.Gap) > maxTime:
 		return fmt.Errorf("%w: a time is over %v", ErrConfig, maxTime)
 	case c.DaemonCPUProfile != "" && (c.Daemon == "" || c.Scenario == "offline" || c.Restarts > 0):
 		return fmt.Errorf("%w: a profile of the daemon is made of one that the run starts, once", ErrConfig)

@@ -33,6 +33,7 @@ func TestScenarioChecks(t *testing.T) {
 		{"relay", func(c *Config) { c.Bare = true }, false},
 		{"fanout", func(c *Config) { c.Bare, c.Addr = true, "" }, false},
 		{"relay", func(c *Config) { c.Interval = maxTime + 1 }, false},
+		{"relay", func(c *Config) { c.Gap = maxTime + 1 }, false},
 		{"relay", func(c *Config) { c.Daemon, c.DaemonCPUProfile = "x", "y" }, true},
 		{"relay", func(c *Config) { c.DaemonCPUProfile = "y" }, false},
 		{"soak", func(c *Config) { c.Daemon, c.DaemonCPUProfile = "x", "y" }, true},
