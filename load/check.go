@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A digest says which messages there were, whatever their order: how many, and the sum of their hashes.
+// A digest says which messages there were, and at which places, whatever the order in which one learned of them: how many, and the sum of their hashes.
 type digest struct {
 	Count uint64 `json:"count"`
 	Sum   uint64 `json:"sum"`
@@ -16,7 +16,7 @@ type digest struct {
 
 func (d *digest) add(sender uint32, number, seq uint64) {
 	d.Count++
-	d.Sum += mix(uint64(sender)<<40 ^ number)
+	d.Sum += mix(mix(uint64(sender)<<40^number) ^ seq)
 	d.Last = max(d.Last, seq)
 }
 
@@ -198,7 +198,7 @@ func (t *tracker) end(stored digest) {
 	case !t.late && t.got.Count != stored.Count:
 		t.faults.add("%s, receiver %d: %d messages came, %d were acknowledged as stored", t.queue, t.who, t.got.Count, stored.Count)
 	case !t.late && t.got.Sum != stored.Sum:
-		t.faults.add("%s, receiver %d: %d messages came, but others than were stored", t.queue, t.who, t.got.Count)
+		t.faults.add("%s, receiver %d: %d messages came, but others, or at other places, than were acknowledged as stored", t.queue, t.who, t.got.Count)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestTracker(t *testing.T) {
 		"comes again after it is acknowledged": {got: [][2]uint64{{1, 1}, {2, 2}, {1, 1}, {3, 3}}, repeats: &repeats{2, 2}, want: "place 1 after 2"},
 		"comes again behind a new one":         {got: [][2]uint64{{1, 1}, {2, 2}, {3, 3}, {2, 2}}, repeats: &repeats{1, 2}, want: "place 2 after 3"},
 		"out of order":                         {got: [][2]uint64{{2, 1}, {1, 2}, {3, 3}}, want: "out of order"},
-		"another than was stored":              {got: [][2]uint64{{1, 1}, {2, 2}, {4, 3}}, want: "others than were stored"},
+		"another than was stored":              {got: [][2]uint64{{1, 1}, {2, 2}, {4, 3}}, want: "but others"},
 		"late":                                 {got: all[1:], late: true},
 		"late, and the last is lost":           {got: all[1:2], late: true, want: "came late"},
 	} {
@@ -137,5 +137,17 @@ func TestReconnected(t *testing.T) {
 	tr.acknowledged(3)
 	if cursor := tr.reconnected(); cursor != 4 || tr.again != (repeats{5, 9}) {
 		t.Errorf("from %d on, again %v", cursor, tr.again)
+	}
+}
+
+// TestPlaces: a message that came at another place of the queue than the service had answered is noticed, though nothing is lost or doubled: answers may have been exchanged.
+func TestPlaces(t *testing.T) {
+	var f faults
+	tr := newTracker("q", 7, &f)
+	deliver(tr, [2]uint64{1, 1})
+	deliver(tr, [2]uint64{2, 2})
+	tr.end(storedOf([2]uint64{1, 2}, [2]uint64{2, 1}))
+	if n, told := f.list(); n != 1 || !strings.Contains(told[0], "at other places") {
+		t.Errorf("%d violations: %q", n, told)
 	}
 }

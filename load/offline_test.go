@@ -93,7 +93,7 @@ func TestVisitFinds(t *testing.T) {
 		{"one of the round before", []uint64{2, 3, 4}, []uint64{1, 1, 2}, "doubled"},
 		{"another order", []uint64{3, 4}, []uint64{2, 1}, "out of order"},
 		{"one too few", []uint64{3}, []uint64{1}, "1 messages came, 2"},
-		{"another", []uint64{3, 4}, []uint64{1, 7}, "others than were stored"},
+		{"another", []uint64{3, 4}, []uint64{1, 7}, "but others"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := testRun(t)

@@ -45,7 +45,7 @@ const (
 )
 
 // workerProtocol changes when old and new workers do not understand each other.
-const workerProtocol = 2
+const workerProtocol = 3
 
 const (
 	maxLine     = 64 << 20 // what was stored in 500,000 queues
