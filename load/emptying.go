@@ -87,6 +87,9 @@ func (v *visit) handle(_ context.Context, q client.Queue, batch []client.Envelop
 			r.faults.add("%s: place %d holds no message of ours", t.queue, batch[i].Seq)
 			continue
 		}
+		if !r.intact(batch[i].Payload, st) {
+			r.faults.add("%s: the message at place %d is not what was sent", t.queue, batch[i].Seq)
+		}
 		fresh++
 		t.take(st, batch[i].Seq)
 		r.countN(now(), &r.bytes, uint64(len(batch[i].Payload)))

@@ -85,6 +85,9 @@ func (v *receiver) handle(_ context.Context, q client.Queue, batch []client.Enve
 			v.r.faults.add("%s, receiver %d: place %d holds no message of ours", t.queue, v.who, batch[i].Seq)
 			continue
 		}
+		if !v.r.intact(body, st) {
+			v.r.faults.add("%s, receiver %d: the message at place %d is not what was sent", t.queue, v.who, batch[i].Seq)
+		}
 		t.take(st, batch[i].Seq)
 		v.r.arrived(v.who, st, len(batch[i].Payload))
 		if v.r.measured(st.intended) && st.sender != uint32(v.who) {

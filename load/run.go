@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -79,6 +80,12 @@ func newRun(cfg Config, b barrier) (*run, error) {
 // fill writes bytes that do not compress.
 func (r *run) fill(b []byte, number uint64) {
 	copy(b, r.pool[int(number*64%MaxSize):])
+}
+
+// intact says whether a payload that begins with a stamp is as the stamp's sender made it.
+func (r *run) intact(body []byte, s stamp) bool {
+	rest := body[stampSize:]
+	return len(rest) <= MaxSize && bytes.Equal(rest, r.pool[int(s.number*64%MaxSize):][:len(rest)])
 }
 
 // measured says whether a time belongs to what is measured.
