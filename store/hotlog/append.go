@@ -145,6 +145,21 @@ func (o *appendOp) notify(s *Store) {
 	}
 }
 
+func (o *appendOp) hearers() (n int) {
+	for i := range o.targets {
+		object := o.targets[i].object
+		if i > 0 && object == o.targets[i-1].object {
+			continue
+		}
+		object.mu.Lock()
+		if g := object.group; g != nil {
+			n += g.members
+		}
+		object.mu.Unlock()
+	}
+	return n
+}
+
 // notifyMembers tells the members of a group that its log has news.
 func (s *Store) notifyMembers(o *object) {
 	o.mu.Lock()

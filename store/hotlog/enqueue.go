@@ -122,6 +122,15 @@ func (o *enqueueOp) notify(s *Store) {
 	}
 }
 
+func (o *enqueueOp) hearers() (n int) {
+	for i := range o.messages {
+		if i == 0 || o.messages[i].Queue != o.messages[i-1].Queue {
+			n++
+		}
+	}
+	return n
+}
+
 // prepare pins and looks up what the decider needs. It must not be called twice without unpin between.
 func (o *enqueueOp) prepare(s *Store) error {
 	o.bytes, o.records, o.stale = maxForget, 1, false

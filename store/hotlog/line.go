@@ -52,6 +52,8 @@ type storing interface {
 	outdated() bool
 	// notify tells the watchers of what was stored.
 	notify(s *Store)
+	// hearers is about how many that are, at most.
+	hearers() int
 	unpin()
 	release() // unpins, and forgets the rest
 	// fresh is the same op anew, while the decider still holds this one.
@@ -202,17 +204,29 @@ func (l *line) seen(o *lineOp) {
 	}
 }
 
+// fewHearers are told of news by the decider itself; to tell more would hold up everybody.
+const fewHearers = 32
+
 // end is called when the decider is through with o.
 func (o *lineOp) end(err error) {
-	moved := o.put
-	if !moved && err == nil {
-		o.op.notify(o.line.s)
+	s := o.line.s
+	switch {
+	case o.put:
+		o.op.release()
+	case err == nil && s.watchers.Load() > 0 && o.op.hearers() > fewHearers:
+		s.ended.Go(func() { o.tell(nil) })
+	default:
+		o.tell(err)
+	}
+}
+
+// tell tells of the end of o.
+func (o *lineOp) tell(err error) {
+	l := o.line
+	if err == nil {
+		o.op.notify(l.s)
 	}
 	o.op.release()
-	if moved {
-		return
-	}
-	l := o.line
 	l.mu.Lock()
 	if o.round { // the decider has not even looked at it
 		l.seen(o)
