@@ -2,6 +2,7 @@ package ds
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
@@ -87,12 +88,15 @@ func (s *Service) setPostResult(ctx context.Context, out schemas.PostResult, gro
 	return err
 }
 
-// epochOf is the group's epoch if r says that a post was of another one, else 0.
+// epochOf is the group's epoch if r says that a post was of another one, else 0; also if there is no group any more.
 func (s *Service) epochOf(ctx context.Context, group string, r store.Result) (uint64, error) {
 	if r.Status != store.WrongEpoch {
 		return 0, nil
 	}
 	g, err := s.store.Group(ctx, group)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, s.groupFailure(err)
 	}

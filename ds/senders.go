@@ -130,6 +130,11 @@ func admit[T any](ctx context.Context, s *Service, all []T, of func(*T) (sending
 		}
 		ok, err := s.senders.take(k, size, func() (sent, error) { return s.held(ctx, k.queue) })
 		if err != nil {
+			for j := range i {
+				if k, size := of(&all[j]); k.queue.Owner != k.sender && !a.refused[j] {
+					s.senders.give(k, size)
+				}
+			}
 			return a, err
 		}
 		if !ok {

@@ -1,6 +1,8 @@
 package ds
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -83,5 +85,40 @@ func TestSendersForget(t *testing.T) {
 	}
 	if len(s.count) > maxSendings {
 		t.Fatalf("%d are counted", len(s.count))
+	}
+}
+
+// unreadable is a store whose queues cannot be read.
+type unreadable struct{ store.Store }
+
+func (unreadable) Read(context.Context, store.QueueID, uint64, int, int) (store.Page, error) {
+	return store.Page{}, store.ErrFailed
+}
+
+// TestAdmitFails: a batch that comes to nothing, since the store does not say how much a queue holds, counts nothing.
+func TestAdmitFails(t *testing.T) {
+	f := start(Limits{SenderMessages: 3})
+	defer f.Close()
+	f.Service.store = unreadable{f.store}
+	from, to := store.Identity{1}, func(n byte) store.Message {
+		return store.Message{Queue: store.QueueID{Owner: store.Identity{n}}, Payload: []byte("x")}
+	}
+	batch := []store.Message{to(2), to(3), to(1), to(3), to(3), to(3)} // one is the sender's own, one too many for 3
+	for range 5 {
+		if _, err := admit(t.Context(), f.Service, batch, f.sendingOf(from)); !errors.Is(err, store.ErrFailed) {
+			t.Fatal(err)
+		}
+	}
+	if a, err := admit(t.Context(), f.Service, batch[:5], f.sendingOf(from)); err != nil || len(a.refused) != 0 {
+		t.Errorf("%v, %v refused", err, a.refused)
+	}
+}
+
+// TestEpochOfNoGroup: that a group is gone does not make a frame fail of which posts were stored.
+func TestEpochOfNoGroup(t *testing.T) {
+	f := start(Limits{})
+	defer f.Close()
+	if e, err := f.epochOf(t.Context(), testGroup, store.Result{Status: store.WrongEpoch}); e != 0 || err != nil {
+		t.Errorf("%d, %v", e, err)
 	}
 }

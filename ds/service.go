@@ -51,6 +51,7 @@ type Config struct {
 type Service struct {
 	store  store.Store
 	log    *slog.Logger
+	full   seldom // of what the store cannot take
 	limits Limits
 	calls  [len(methods)]atomic.Uint64
 	counts counts
@@ -204,7 +205,7 @@ func (s *Service) failure(err error) error {
 	case errors.Is(err, store.ErrBeyondLast):
 		return quicrpc.Errorf(quicrpc.CodeInvalidArgument, "cursor above the last stored message")
 	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrFailed), errors.Is(err, store.ErrClosed):
-		s.log.Warn("ds: store unavailable", "err", err)
+		s.full.warn(s.log, "ds: store unavailable", err)
 		return quicrpc.Errorf(quicrpc.CodeUnavailable, "storage unavailable")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return quicrpc.Errorf(quicrpc.CodeUnavailable, "the call took too long or was cancelled")

@@ -75,9 +75,8 @@ func (p *submitter) answer() {
 			return
 		}
 		for _, r := range ready {
-			m, err := p.message(r) // though nobody hears it: what was not stored after all counts no more
 			if !broken {
-				broken = p.write(m, err) != nil
+				broken = p.write(r) != nil
 			}
 			p.stream.Release(r.held)
 		}
@@ -88,7 +87,8 @@ func (p *submitter) answer() {
 	}
 }
 
-func (p *submitter) write(m *capnp.Message, err error) error {
+func (p *submitter) write(r *submitted) error {
+	m, err := p.message(r)
 	if err != nil {
 		p.s.log.Error("ds: answer to a submission", "err", err)
 		p.stream.Cancel(quicrpc.StreamErrInternal)
