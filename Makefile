@@ -46,8 +46,8 @@ fuzz:
 
 # More crashes of the store than `make test` has: simulated ones at many points, and kill -9 of the real daemon under load.
 crash:
-	QUICNPROTOCHAT_CRASHES=600 $(GO) test -count=1 -run Crash ./store/...
-	QUICNPROTOCHAT_CRASH_ROUNDS=50 $(GO) test -count=1 -v -run KilledUnderLoad ./integration
+	QUICNPROTOCHAT_CRASHES=600 $(GO) test -count=1 -timeout 30m -run Crash ./store/...
+	QUICNPROTOCHAT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 30m -v -run KilledUnderLoad ./integration
 
 # The delivery service in virtual time: SEEDS histories of broken connections and crashes.
 sim:
