@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"sync/atomic"
 	"testing"
 
@@ -110,5 +111,18 @@ func TestReplyTooLarge(t *testing.T) {
 	}
 	if _, err := callEcho(testContext(t), r, nil); err != nil {
 		t.Errorf("the call after it: %v", err)
+	}
+}
+
+// TestCallAfterClose: a call after Close says so, also when the server's end of the stream is seen before ours.
+func TestCallAfterClose(t *testing.T) {
+	s := startServer(t, ServerConfig{})
+	r, _ := bootstrap(t, dial(t, s, ClientConfig{}))
+	_ = r.t.fail(io.EOF)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := callEcho(testContext(t), r, nil); !errors.Is(err, ErrClosed) {
+		t.Fatalf("a call after Close: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 
 	"capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc"
@@ -17,6 +18,7 @@ type RPC struct {
 	rc     *rpc.Conn
 	t      *guarded
 	client capnp.Client
+	closed atomic.Bool // Close was called, which the stream may learn of later than that the server ended it for that
 }
 
 func newRPC(c *Conn, s *stream) *RPC {
@@ -37,6 +39,7 @@ func (r *RPC) Done() <-chan struct{} { return r.rc.Done() }
 
 // Close ends the stream. Calls in flight fail with ErrClosed.
 func (r *RPC) Close() error {
+	r.closed.Store(true)
 	r.client.Release()
 	err := r.rc.Close()
 	r.conn.forget(r)
@@ -51,6 +54,9 @@ func (r *RPC) Err(err error) error {
 	}
 	err = FromRPC(err)
 	cause := r.t.err()
+	if r.closed.Load() {
+		cause = ErrClosed
+	}
 	if cause == nil {
 		return err
 	}
