@@ -7,9 +7,14 @@ import (
 	"quicnprotochat/client"
 )
 
-// TestSpoiled: a payload that was changed on its way is noticed by each kind of receiver, though its stamp is good.
+// TestSpoiled: a payload that was changed, cut or made longer on its way is noticed by each kind of receiver, though its stamp is good.
 func TestSpoiled(t *testing.T) {
-	for _, spoil := range []bool{false, true} {
+	for name, spoil := range map[string]func([]byte) []byte{
+		"":        nil,
+		"changed": func(b []byte) []byte { b[stampSize+100] ^= 1; return b },
+		"cut":     func(b []byte) []byte { return b[:len(b)-1] },
+		"longer":  func(b []byte) []byte { return append(b, 0) },
+	} {
 		r := testRun(t)
 		r.cfg.PerClient = 1
 		s := r.newSender(9, "q", 0, 1, nil)
@@ -17,8 +22,8 @@ func TestSpoiled(t *testing.T) {
 		for i, m := range s.compose([]int64{1, 2, 3}) {
 			batch = append(batch, client.Envelope{Seq: uint64(i) + 1, Payload: m.payload})
 		}
-		if spoil {
-			batch[1].Payload[stampSize+100] ^= 1
+		if spoil != nil {
+			batch[1].Payload = spoil(batch[1].Payload)
 		}
 		v := r.newReceiver(1, inboxOnly("q"))
 		if err := v.handle(t.Context(), client.Queue{}, batch); err != nil {
@@ -32,11 +37,11 @@ func TestSpoiled(t *testing.T) {
 		}
 		n, told := r.faults.list()
 		want := 0
-		if spoil {
+		if spoil != nil {
 			want = 2
 		}
-		if n != want || spoil && strings.Count(strings.Join(told, "\n"), "place 2 is not what was sent") != 2 {
-			t.Errorf("spoiled %v: %q", spoil, told)
+		if n != want || spoil != nil && strings.Count(strings.Join(told, "\n"), "place 2 is not what was sent") != 2 {
+			t.Errorf("%s: %q", name, told)
 		}
 	}
 }

@@ -77,15 +77,23 @@ func newRun(cfg Config, b barrier) (*run, error) {
 	return r, nil
 }
 
-// fill writes bytes that do not compress.
+// fill writes bytes that do not compress, the last of which shows that it is the last.
 func (r *run) fill(b []byte, number uint64) {
 	copy(b, r.pool[int(number*64%MaxSize):])
+	if n := len(b); n > 0 {
+		b[n-1] = ^b[n-1]
+	}
 }
 
 // intact says whether a payload that begins with a stamp is as the stamp's sender made it.
 func (r *run) intact(body []byte, s stamp) bool {
 	rest := body[stampSize:]
-	return len(rest) <= MaxSize && bytes.Equal(rest, r.pool[int(s.number*64%MaxSize):][:len(rest)])
+	n := len(rest)
+	if n == 0 || n > MaxSize {
+		return n == 0
+	}
+	want := r.pool[int(s.number*64%MaxSize):]
+	return bytes.Equal(rest[:n-1], want[:n-1]) && rest[n-1] == ^want[n-1]
 }
 
 // measured says whether a time belongs to what is measured.
