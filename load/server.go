@@ -113,13 +113,16 @@ func (s *server) launch(ctx context.Context, program, listen string) (addr, pin 
 	case l := <-listening:
 		return l[0], l[1], nil
 	case <-exit:
-		err = errors.New("the daemon did not start")
+		err = fmt.Errorf("the daemon did not start: %s", cmd.ProcessState)
 	case <-timeout.C:
 		err = errors.New("the daemon does not listen after a minute")
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	return "", "", fmt.Errorf("%w:\n%s", err, s.lastLines())
+	if lines := s.lastLines(); lines != "" {
+		err = fmt.Errorf("%w:\n%s", err, lines)
+	}
+	return "", "", err
 }
 
 // over is told that a process of ours has ended. Whoever ends it has taken it from cmd before.
