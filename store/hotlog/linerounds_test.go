@@ -2,6 +2,7 @@ package hotlog
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -11,7 +12,9 @@ import (
 )
 
 // TestLineAfterOutdated: a line that is never idle shares the syncs of the disk after an op of it was outdated as it did before.
-func TestLineAfterOutdated(t *testing.T) {
+func TestLineAfterOutdated(t *testing.T) { synctest.Test(t, lineAfterOutdated) }
+
+func lineAfterOutdated(t *testing.T) {
 	o := small("/store")
 	o.FS, o.SegmentBytes, o.LogBytes = disktest.Slow(vfs.NewMem(), time.Millisecond), 16<<20, 1<<30
 	s := mustOpen(t, o)
