@@ -66,32 +66,7 @@ func (s *Store) load(o *object) error {
 	if o.loaded.Load() {
 		return nil
 	}
-	var found []*stream
-	var groups map[string]bool
-	prefix := append([]byte{kindMeta}, o.name[:]...)
-	err := s.tree.scan(prefix, above(prefix), func(key, value []byte) (bool, error) {
-		plain, err := s.tree.seal.open(key, value)
-		if err != nil {
-			return false, err
-		}
-		if !o.key.group && len(plain) > 0 && plain[0]&flagShared != 0 {
-			group, member, err := decodeMembership(plain)
-			if groups == nil {
-				groups = make(map[string]bool)
-			}
-			groups[group] = member
-			return err == nil, err
-		}
-		c, touched, err := decodeMeta(plain)
-		if err == nil && keyOf(&c.queue) != o.key {
-			err = fmt.Errorf("%w: a queue under another's key", store.ErrCorrupt)
-		}
-		if err != nil {
-			return false, err
-		}
-		found = append(found, o.stored(&c, name(key[17:33]), touched))
-		return true, nil
-	})
+	found, groups, err := s.scanObject(o)
 	if err != nil {
 		return err
 	}
@@ -128,4 +103,33 @@ func (s *Store) load(o *object) error {
 	o.floor = max(o.floor, floor)
 	o.loaded.Store(true)
 	return nil
+}
+
+// scanObject reads what the tree has of an owner's queues, and of which groups it is a member or was one; of a group, its log.
+func (s *Store) scanObject(o *object) (found []*stream, groups map[string]bool, err error) {
+	prefix := append([]byte{kindMeta}, o.name[:]...)
+	err = s.tree.scan(prefix, above(prefix), func(key, value []byte) (bool, error) {
+		plain, err := s.tree.seal.open(key, value)
+		if err != nil {
+			return false, err
+		}
+		if !o.key.group && len(plain) > 0 && plain[0]&flagShared != 0 {
+			group, member, err := decodeMembership(plain)
+			if groups == nil {
+				groups = make(map[string]bool)
+			}
+			groups[group] = member
+			return err == nil, err
+		}
+		c, touched, err := decodeMeta(plain)
+		if err == nil && keyOf(&c.queue) != o.key {
+			err = fmt.Errorf("%w: a queue under another's key", store.ErrCorrupt)
+		}
+		if err != nil {
+			return false, err
+		}
+		found = append(found, o.stored(&c, name(key[17:33]), touched))
+		return true, nil
+	})
+	return found, groups, err
 }

@@ -160,16 +160,14 @@ func (r *reader) list() ([]uint64, error) {
 // openAll opens the segments from first on whose header is good. Older ones, and unused ones at the end, are kept for later use.
 func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 	o := &r.log.o
-	l := r.log
-	var good []*segment
+	var good, bad []*segment
 	defer func() {
 		if err != nil {
-			for _, s := range good {
+			for _, s := range append(good, bad...) {
 				err = errors.Join(err, s.file.Close())
 			}
 		}
 	}()
-	var bad []*segment
 	for _, n := range numbers {
 		s := &segment{name: o.FS.PathJoin(o.Dir, segmentName(n))}
 		if s.file, err = r.openFile(s.name); err != nil {
@@ -201,6 +199,14 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 		}
 		good, bad = good[:len(good)-1], append(bad, s)
 	}
+	aside := bad
+	bad = nil
+	return good, r.setAside(aside, good)
+}
+
+// setAside keeps files that are no part of the log for later use, or removes them; those that stand between good ones it leaves alone.
+func (r *reader) setAside(bad, good []*segment) (err error) {
+	o := &r.log.o
 	for _, s := range bad {
 		if s.number >= r.first && len(good) > 0 && s.number < good[len(good)-1].number {
 			r.corrupt(s.number, 0, "its header cannot be read") // left as it is, for whoever can make something of it
@@ -215,12 +221,12 @@ func (r *reader) openAll(numbers []uint64) (live []*segment, err error) {
 			err = errors.Join(err, serr, s.file.Close(), o.FS.Remove(s.name))
 			continue
 		}
-		err = errors.Join(err, l.maker.reuse(s))
+		err = errors.Join(err, r.log.maker.reuse(s))
 	}
 	if noRoom(err) {
-		err = nil // a file that could not be removed stays
+		return nil // a file that could not be removed stays
 	}
-	return good, err
+	return err
 }
 
 // readHeader takes the first copy that is whole.
