@@ -129,10 +129,12 @@ func TestFullGroup(t *testing.T) {
 	}
 	f.full = true
 	const count = maxFlush + 10
+	var lines [][]byte
 	for i := range count {
-		if err := alice.Send(g.ID, fmt.Append(nil, i)); err != nil {
-			t.Fatal(err)
-		}
+		lines = append(lines, fmt.Append(nil, i))
+	}
+	if err := alice.Send(g.ID, lines...); err != nil {
+		t.Fatal(err)
 	}
 	if err := alice.flush(t.Context(), fakeSession{f, alice.id}); !errors.Is(err, ErrQuota) {
 		t.Fatalf("flush to a full group: %v", err)
@@ -326,6 +328,9 @@ func TestSendRefuses(t *testing.T) {
 	} {
 		if err := a.Send(c.group, c.text); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if err := a.Send(c.group, []byte("good"), c.text); !errors.Is(err, c.want) {
+			t.Errorf("%s behind a good one: %v", name, err)
 		}
 	}
 	if n, err := a.Unsent(); n != 1 || err != nil || a.groups[g.ID].Epoch() != before { // the group itself

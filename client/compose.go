@@ -19,13 +19,16 @@ const (
 	MaxText = maxPayload - 20<<10
 )
 
-// Send encrypts text to a group (by id) and puts it into the outbox, durable when it returns; Flush sends it. ErrTooLarge above MaxText.
-func (a *Account) Send(group string, text []byte) error {
-	if len(text) == 0 {
-		return fmt.Errorf("%w: empty message", ErrInvalid)
-	}
-	if len(text) > MaxText {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(text), MaxText)
+// Send encrypts texts to a group (by id) and puts them into the outbox in their order, all or none, durable when it returns; Flush sends them. ErrTooLarge above MaxText.
+// Several at once cost the disk what one does.
+func (a *Account) Send(group string, texts ...[]byte) error {
+	for _, text := range texts {
+		if len(text) == 0 {
+			return fmt.Errorf("%w: empty message", ErrInvalid)
+		}
+		if len(text) > MaxText {
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(text), MaxText)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -33,11 +36,16 @@ func (a *Account) Send(group string, text []byte) error {
 		if err := active(tx, group); err != nil {
 			return err
 		}
-		msg, err := g.Protect(text, nil)
-		if err != nil {
-			return err
+		for _, text := range texts {
+			msg, err := g.Protect(text, nil)
+			if err != nil {
+				return err
+			}
+			if err := putOutbox(tx, outboxRecord{Kind: outboxPost, Group: []byte(group), Payload: msg}); err != nil {
+				return err
+			}
 		}
-		return putOutbox(tx, outboxRecord{Kind: outboxPost, Group: []byte(group), Payload: msg})
+		return nil
 	})
 }
 

@@ -60,12 +60,11 @@ func putOutbox(tx *bolt.Tx, r outboxRecord) error {
 	if _, err := rand.Read(r.ID[:]); err != nil {
 		return err
 	}
-	if r.Kind != outboxCreate {
-		if err := tx.Bucket(bucketSent).Put(r.ID[:], r.Group); err != nil {
-			return err
-		}
+	key, err := appendJSON(tx.Bucket(bucketOutbox), r)
+	if err != nil || r.Kind == outboxCreate {
+		return err
 	}
-	return appendJSON(tx.Bucket(bucketOutbox), r)
+	return tx.Bucket(bucketSent).Put(r.ID[:], key)
 }
 
 // pendingEntry is an outbox entry and its number.
@@ -278,31 +277,24 @@ func dropPending(tx *bolt.Tx, group string) error {
 // its place of the order.
 func own(tx *bolt.Tx, g *mls.Group, id MessageID) (bool, error) {
 	sent := tx.Bucket(bucketSent)
-	if sent.Get(id[:]) == nil {
+	key := sent.Get(id[:])
+	if key == nil {
 		return false, nil
 	}
-	if err := sent.Delete(id[:]); err != nil {
-		return true, err
+	outbox := tx.Bucket(bucketOutbox)
+	var rec outboxRecord
+	waits, err := getJSON(outbox, key, &rec)
+	waits = waits && rec.ID == id
+	if err == nil && waits {
+		err = outbox.Delete(key)
 	}
-	b := tx.Bucket(bucketOutbox)
-	c := b.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		var rec outboxRecord
-		if _, err := getJSON(b, k, &rec); err != nil {
-			return true, err
-		}
-		if rec.ID != id {
-			continue
-		}
-		if err := c.Delete(); err != nil {
-			return true, err
-		}
-		if rec.Kind == outboxCommit {
-			return true, merge(tx, g)
-		}
-		return true, nil
+	if err == nil {
+		err = sent.Delete(id[:])
 	}
-	return true, nil
+	if err == nil && waits && rec.Kind == outboxCommit {
+		err = merge(tx, g)
+	}
+	return true, err
 }
 
 // Unsent is how many entries wait in the outbox.

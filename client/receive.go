@@ -208,7 +208,8 @@ func hold(tx *bolt.Tx, g *mls.Group, seq uint64, payload []byte, at time.Time) e
 		return putUnread(tx, Message{Group: g.GroupID(), Kind: KindProblem, At: at.UTC(),
 			Text: []byte("a message is ahead of its epoch, and too many are waiting already")})
 	}
-	return appendJSON(b, heldRecord{Group: g.GroupID(), Seq: seq, Bytes: payload, At: at})
+	_, err := appendJSON(b, heldRecord{Group: g.GroupID(), Seq: seq, Bytes: payload, At: at})
+	return err
 }
 
 // retryHeld processes what was held for g, each at most once for a commit.
@@ -241,41 +242,69 @@ func putUnread(tx *bolt.Tx, m Message) error {
 		return err
 	}
 	m.Name = rec.Name
-	return appendJSON(tx.Bucket(bucketUnread), m)
+	_, err := appendJSON(tx.Bucket(bucketUnread), m)
+	return err
+}
+
+// maxShown is how many messages Unread shows before it removes them.
+const maxShown = 64
+
+// unreadEntry is a message not yet shown, and its number.
+type unreadEntry struct {
+	key []byte
+	msg Message
 }
 
 // Unread hands what was received, oldest first, to show, for one group or (group empty) for all; what show took is removed. When show
-// fails, that message and those after it stay.
+// fails, that message and those after it stay. After a crash the last 64 that were shown may be shown again.
 func (a *Account) Unread(group string, show func(Message) error) error {
-	for after := []byte{}; ; {
-		var key []byte
-		var m Message
-		err := a.state.view(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketUnread)
-			c := b.Cursor()
-			for k, _ := c.Seek(after); k != nil; k, _ = c.Next() {
-				m = Message{}
-				if _, err := getJSON(b, k, &m); err != nil {
-					return err
-				}
-				if group == "" || string(m.Group) == group {
-					key = append([]byte(nil), k...)
-					return nil
-				}
+	for after := []byte(nil); ; {
+		batch, err := a.nextUnread(group, after)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		shown := 0
+		for _, e := range batch {
+			if err = show(e.msg); err != nil {
+				break
 			}
-			return nil
-		})
-		if err != nil || key == nil {
+			shown++
+		}
+		if shown > 0 {
+			after = batch[shown-1].key
+			err = errors.Join(err, a.state.update(func(tx *bolt.Tx) error {
+				b := tx.Bucket(bucketUnread)
+				for _, e := range batch[:shown] {
+					if err := b.Delete(e.key); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+		if err != nil {
 			return err
 		}
-		if err := show(m); err != nil {
-			return err
-		}
-		if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketUnread).Delete(key) }); err != nil {
-			return err
-		}
-		after = key
 	}
+}
+
+// nextUnread reads the first messages behind a number.
+func (a *Account) nextUnread(group string, after []byte) (batch []unreadEntry, err error) {
+	err = a.state.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketUnread)
+		c := b.Cursor()
+		for k, _ := c.Seek(append(after[:len(after):len(after)], 0)); k != nil && len(batch) < maxShown; k, _ = c.Next() {
+			e := unreadEntry{key: append([]byte(nil), k...)}
+			if _, err := getJSON(b, k, &e.msg); err != nil {
+				return err
+			}
+			if group == "" || string(e.msg.Group) == group {
+				batch = append(batch, e)
+			}
+		}
+		return nil
+	})
+	return batch, err
 }
 
 // UnreadCount is how many messages Unread would show, for one group or (group empty) for all.

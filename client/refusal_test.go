@@ -127,6 +127,42 @@ func TestUnreadOfOneGroup(t *testing.T) {
 	}
 }
 
+// TestUnreadInPieces: a long backlog is shown once and in order, and what could not be shown stays, wherever showing it fails.
+func TestUnreadInPieces(t *testing.T) {
+	const count = 2*maxShown + 10
+	a := newAccount(t, t.TempDir())
+	defer a.Close()
+	if err := a.state.update(func(tx *bolt.Tx) error {
+		for i := range count {
+			if err := putUnread(tx, Message{Group: []byte("g"), Kind: KindText, Text: []byte(strconv.Itoa(i))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	full, next := errors.New("full"), 0
+	for _, end := range []int{0, 1, maxShown, 2*maxShown + 3, count} {
+		err := a.Unread("", func(m Message) error {
+			if next == end {
+				return full
+			}
+			if string(m.Text) != strconv.Itoa(next) {
+				t.Fatalf("%q in place of %d", m.Text, next)
+			}
+			next++
+			return nil
+		})
+		if end < count && !errors.Is(err, full) || end == count && err != nil || next != end {
+			t.Fatalf("shown to %d in place of %d, %v", next, end, err)
+		}
+		if n, err := a.UnreadCount(""); n != count-end || err != nil {
+			t.Fatalf("%d left of %d, %v", n, count-end, err)
+		}
+	}
+}
+
 // TestInvitesAreBounded: many Welcomes for one KeyPackage, in one batch and in several, keep to the bound.
 func TestInvitesAreBounded(t *testing.T) {
 	alice, bob := newAccount(t, t.TempDir()), newAccount(t, t.TempDir())

@@ -27,7 +27,9 @@ const (
 	stateFile = "state.db"
 
 	// stateVersion is the format of state.db; a newer one is refused.
-	stateVersion = 2 // 1 was of a time when the server did not order groups
+	stateVersion = 3 // 1 was of a time when the server did not order groups
+	// stateBefore is the one that is brought up to date when it is opened: its bucketSent holds group ids.
+	stateBefore = 2
 	// newStatePattern names a state.db that is being made; an init that was killed may leave one.
 	newStatePattern = ".state-*"
 	// lockWait is how long to wait for another process to leave the directory.
@@ -43,7 +45,7 @@ var (
 	bucketMLS         = []byte("mls")         // group id: bucket of mls.Record, secret
 	bucketCursors     = []byte("cursors")     // "q", or "s" if it is shared, and group id: seq (8 bytes)
 	bucketOutbox      = []byte("outbox")      // number (8 bytes, big endian): outboxRecord
-	bucketSent        = []byte("sent")        // MessageID of what stands in a group's order, or will, and is ours: group id
+	bucketSent        = []byte("sent")        // MessageID of what stands in a group's order, or will, and is ours: its key in the outbox, if it is still there
 	bucketInvites     = []byte("invites")     // MessageID: Welcome
 	bucketUnread      = []byte("unread")      // number (8 bytes, big endian): Message
 	bucketHeld        = []byte("held")        // number (8 bytes, big endian): heldRecord, messages from an epoch that has not begun
@@ -126,21 +128,45 @@ func openState(dir string) (*state, error) {
 	if err != nil {
 		return nil, stateError(dir, err)
 	}
-	err = db.View(func(tx *bolt.Tx) error {
+	s := &state{db: db}
+	if err := s.upToDate(path); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// upToDate looks at the format, and makes today's of the one before.
+func (s *state) upToDate(path string) error {
+	old := false
+	err := s.view(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil || len(meta.Get(metaVersion)) != 1 {
 			return fmt.Errorf("%w: %s holds no version", ErrState, path)
 		}
-		if v := meta.Get(metaVersion)[0]; v != stateVersion {
+		v := meta.Get(metaVersion)[0]
+		if old = v == stateBefore; v != stateVersion && !old {
 			return fmt.Errorf("%w: %s has format %d, this program knows %d", ErrState, path, v, stateVersion)
 		}
 		return nil
 	})
-	if err != nil {
-		db.Close()
-		return nil, err
+	if err != nil || !old {
+		return err
 	}
-	return &state{db: db}, nil
+	return s.update(func(tx *bolt.Tx) error {
+		outbox, sent := tx.Bucket(bucketOutbox), tx.Bucket(bucketSent)
+		err := outbox.ForEach(func(k, _ []byte) error {
+			var rec outboxRecord
+			if _, err := getJSON(outbox, k, &rec); err != nil || rec.Kind == outboxCreate {
+				return err
+			}
+			return sent.Put(rec.ID[:], k)
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketMeta).Put(metaVersion, []byte{stateVersion})
+	})
 }
 
 // stateError gives what the file system or bbolt says one of our names.
@@ -171,13 +197,14 @@ func (s *state) view(f func(tx *bolt.Tx) error) error { return s.db.View(f) }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// appendJSON stores v under the bucket's next number.
-func appendJSON(b *bolt.Bucket, v any) error {
+// appendJSON stores v under the bucket's next number, which it returns as a key.
+func appendJSON(b *bolt.Bucket, v any) (key []byte, err error) {
 	n, err := b.NextSequence()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return putJSON(b, number(n), v)
+	key = number(n)
+	return key, putJSON(b, key, v)
 }
 
 func putJSON(b *bolt.Bucket, key []byte, v any) error {
