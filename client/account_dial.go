@@ -28,6 +28,8 @@ type DialOptions struct {
 	KeepAlive time.Duration
 	// FirstUse, if not nil, is told the pin of a server that was not known before.
 	FirstUse func(addr string, pin certs.Pin)
+	// Answered is Config.Answered.
+	Answered func()
 }
 
 // Dial connects to the server. The first time, the server's key is taken on trust and pinned; afterwards another key is refused with
@@ -55,7 +57,7 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 	}
 	known := kept != nil && (opts.Pin == nil || *opts.Pin == *kept)
 	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Limits: &limits, Logger: a.log,
-		Early: opts.Early && known}) // a key is pinned only after the whole handshake
+		Early: opts.Early && known, Answered: opts.Answered}) // a key is pinned only after the whole handshake
 	if err != nil || known {
 		return s, err
 	}

@@ -32,6 +32,8 @@ type Config struct {
 	Early bool
 	// IdleStream is how long a stream to a service is kept without a call; 0: a second.
 	IdleStream time.Duration
+	// Answered, if not nil, is called whenever a call has ended, from whichever goroutine made it. It must not wait.
+	Answered func()
 	// Limits bounds what the server may make us hold; nil: quicrpc.DefaultClientLimits.
 	Limits *quicrpc.Limits
 	// Logger, if nil, discards.
@@ -45,6 +47,8 @@ type Session struct {
 	self certs.Identity
 	log  *slog.Logger
 	idle time.Duration // Config.IdleStream
+	// answered is Config.Answered; may be nil
+	answered func()
 
 	mu     sync.Mutex
 	shared map[quicrpc.StreamType]*shared
@@ -101,7 +105,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, cfg.Addr, err)
 	}
-	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, idle: idle, shared: make(map[quicrpc.StreamType]*shared)}, nil
+	return &Session{conn: conn, self: certs.IdentityOf(cfg.Key), log: log, idle: idle, answered: cfg.Answered, shared: make(map[quicrpc.StreamType]*shared)}, nil
 }
 
 // Close ends the connection and every call under way.
@@ -158,9 +162,12 @@ func share[S openStream](s *Session, t quicrpc.StreamType, open func() (S, error
 // release ends one use.
 func (u *shared) release() {
 	u.s.mu.Lock()
-	defer u.s.mu.Unlock()
 	if u.users--; u.users == 0 {
 		u.last = time.Now()
+	}
+	u.s.mu.Unlock()
+	if u.s.answered != nil {
+		u.s.answered()
 	}
 }
 

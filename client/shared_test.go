@@ -23,7 +23,8 @@ func (f *fakeStream) Close() error          { f.closed.Add(1); return nil }
 func TestShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const idle = time.Minute
-		s := &Session{idle: idle, shared: make(map[quicrpc.StreamType]*shared)}
+		ended := 0
+		s := &Session{idle: idle, answered: func() { ended++ }, shared: make(map[quicrpc.StreamType]*shared)}
 		var opened []*fakeStream
 		use := func(want int) *shared {
 			t.Helper()
@@ -61,6 +62,9 @@ func TestShare(t *testing.T) {
 			t.Error("what was over is not closed")
 		}
 		after(idle, 1)
+		if ended != 5 {
+			t.Errorf("told of %d calls that ended, of 5", ended)
+		}
 		refused := errors.New("refused")
 		if _, u, err := share(s, quicrpc.StreamSubmit, func() (*fakeStream, error) { return nil, refused }); u != nil || err != refused {
 			t.Errorf("%v, %v", u, err)

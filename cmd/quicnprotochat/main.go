@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	f.StringVar(&g.state, "state", defaultState(), "state `directory`: identity, groups, messages")
 	f.StringVar(&g.server, "server", "", "server `address`, host:port (default: the one given to init)")
 	f.StringVar(&g.pin, "pin", "", "accept only the server with this `pin` (sha256:...), and keep it")
-	f.DurationVar(&g.timeout, "timeout", 15*time.Second, "give up on the server after this `time`")
+	f.DurationVar(&g.timeout, "timeout", 15*time.Second, "give up on the server when it does not answer for this `time`")
 	f.BoolVar(&g.verbose, "verbose", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(newInit(g), newWhoami(g), newPing(g), newRegister(g), newRefresh(g), newFetchKey(g), newName(g),
@@ -121,7 +121,7 @@ func (g *globals) withAccount(f func(a *client.Account) error) error {
 	return f(a)
 }
 
-// withSession opens the state directory and a connection for the length of f, all within the timeout.
+// withSession opens the state directory and a connection for the length of f.
 func (g *globals) withSession(ctx context.Context, f func(ctx context.Context, a *client.Account, s *client.Session) error) error {
 	return g.withAccount(func(a *client.Account) error {
 		return g.connected(ctx, a, func(ctx context.Context, s *client.Session) error { return f(ctx, a, s) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,13 +60,16 @@ func readTexts(ctx context.Context, words []string, file string) ([][]byte, erro
 	return readInput(ctx, os.Stdin)
 }
 
+// sendAtOnce is how many lines go into the outbox together.
+const sendAtOnce = 64
+
 func send(ctx context.Context, g *globals, a *client.Account, ref string, texts [][]byte) error {
 	group, err := a.Group(ref)
 	if err != nil {
 		return err
 	}
-	for _, text := range texts {
-		if err := a.Send(group.ID, text); err != nil {
+	for some := range slices.Chunk(texts, sendAtOnce) {
+		if err := a.Send(group.ID, some...); err != nil {
 			return kept(a, err)
 		}
 	}
@@ -83,20 +87,20 @@ func kept(a *client.Account, err error) error {
 	return err
 }
 
-// connected opens a connection for the length of f, within the timeout.
+// connected opens a connection for the length of f, which takes as long as it takes: what has to be done within the timeout is each call.
 func (g *globals) connected(ctx context.Context, a *client.Account, f func(ctx context.Context, s *client.Session) error) error {
 	opts, err := g.dialOptions()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	defer cancel()
-	s, err := a.Dial(ctx, opts)
+	p := newPatience(ctx, g.timeout)
+	opts.Answered = p.heard
+	s, err := a.Dial(p, opts)
 	if err != nil {
-		return err
+		return p.end(err)
 	}
 	defer s.Close()
-	return f(ctx, s)
+	return p.end(f(p, s))
 }
 
 // minKeepAlive keeps a connection from being given up for a mere delay.
@@ -109,7 +113,7 @@ func newRecv(g *globals) *cobra.Command {
 		Use:   "recv [GROUP]",
 		Short: "Print the messages that have come, once or as they arrive",
 		Long: `Prints what has come, of one group or of all, oldest first: time, group, sender, text, separated by tabs.
-A change of the group is a line whose sender is "*", something unreadable one whose sender is "!". What was printed is not printed again.`,
+A change of the group is a line whose sender is "*", something unreadable one whose sender is "!". What was printed is not printed again, but for the last 64 messages if the machine or the program dies meanwhile.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if keepAlive < minKeepAlive {
