@@ -217,36 +217,3 @@ func findMember(g *mls.Group, id certs.Identity) (leaf uint32, ok bool) {
 	}
 	return 0, false
 }
-
-// MaxPublish is the most KeyPackages that are published at a time.
-const MaxPublish = 256
-
-// PublishKeyPackages makes n fresh KeyPackages (1 to MaxPublish), saves their private halves, and uploads them; it returns how many the pool then has.
-func (a *Account) PublishKeyPackages(ctx context.Context, s *Session, n int) (available int, err error) {
-	if n < 1 || n > MaxPublish {
-		return 0, fmt.Errorf("%w: %d KeyPackages: 1 to %d at a time", ErrInvalid, n, MaxPublish)
-	}
-	packages := make([][]byte, 0, n)
-	err = a.state.update(func(tx *bolt.Tx) error {
-		for range n {
-			b, err := mls.NewKeyPackage(a.mlsID, mls.KeyPackageOptions{})
-			if err != nil {
-				return err
-			}
-			secret, err := b.MarshalBinary()
-			if err != nil {
-				return err
-			}
-			if err := tx.Bucket(bucketKeyPackages).Put(b.Ref(), secret); err != nil {
-				return err
-			}
-			packages = append(packages, b.Public())
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	available, err = s.UploadKeyPackages(ctx, packages)
-	return available, err
-}

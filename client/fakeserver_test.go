@@ -162,23 +162,23 @@ func fast(a *Account) *Account {
 }
 
 // package1 makes one KeyPackage of a, as PublishKeyPackages does, without a server.
-func package1(t fataler, a *Account) []byte {
-	b, err := mls.NewKeyPackage(a.mlsID, mls.KeyPackageOptions{})
-	if err != nil {
+func package1(t fataler, a *Account, opts mls.KeyPackageOptions) (public []byte) {
+	if err := a.state.update(func(tx *bolt.Tx) (err error) {
+		_, public, err = a.newKeyPackage(tx, opts)
+		return err
+	}); err != nil {
 		t.Fatalf("%v", err)
 	}
-	secret, err := b.MarshalBinary()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	if err := a.state.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketKeyPackages).Put(b.Ref(), secret) }); err != nil {
-		t.Fatalf("%v", err)
-	}
-	return b.Public()
+	return public
 }
 
 func invite(t fataler, f *fakeServer, a *Account, group string, who *Account) {
-	if err := a.stage(group, adding(t, who), false); err != nil {
+	inviteBy(t, f, a, group, who, package1(t, who, mls.KeyPackageOptions{}))
+}
+
+// inviteBy invites who by a KeyPackage of theirs.
+func inviteBy(t fataler, f *fakeServer, a *Account, group string, who *Account, public []byte) {
+	if err := a.stage(group, addingBy(t, who, public), false); err != nil {
 		t.Fatalf("stage: %v", err)
 	}
 	f.flush(t, a, false)
@@ -186,7 +186,11 @@ func invite(t fataler, f *fakeServer, a *Account, group string, who *Account) {
 
 // adding is what Invite plans.
 func adding(t fataler, who *Account) plan {
-	add, err := mls.Add(package1(t, who))
+	return addingBy(t, who, package1(t, who, mls.KeyPackageOptions{}))
+}
+
+func addingBy(t fataler, who *Account, public []byte) plan {
+	add, err := mls.Add(public)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

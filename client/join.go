@@ -20,7 +20,7 @@ func (a *Account) Invites() (n int, err error) {
 }
 
 // Join accepts the Welcomes that have come and returns the groups joined. name, if not empty, is the local name of the first; the
-// others are called by the beginning of their id. The init key of a used KeyPackage is deleted with the step that uses it (requirement 22).
+// others are called by the beginning of their id. The init key of a used single-use KeyPackage is deleted with the step that uses it (requirement 22).
 // A Welcome that cannot be used is dropped, and its error joined to the result. One to a group that this account is in, as far as it knows, is kept (ErrRejoin), and only
 // accepted with again: it may be that the account was removed and added anew while it was away, or that somebody who knows the group's id made another group of that id.
 func (a *Account) Join(name string, again bool) (joined []Group, failed error) {
@@ -106,7 +106,7 @@ func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, e
 		if err := saveGroup(tx, g); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketKeyPackages).Delete(ref); err != nil {
+		if err := useKeyPackage(tx, ref); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketInvites).Delete(key)

@@ -196,7 +196,7 @@ func TestKeyPackageOfAnother(t *testing.T) {
 	alice, bob := newAccount(t, t.TempDir()), newAccount(t, t.TempDir())
 	defer alice.Close()
 	defer bob.Close()
-	pkg := package1(t, bob)
+	pkg := package1(t, bob, mls.KeyPackageOptions{})
 	if _, err := checkKeyPackage(pkg, bob.id); err != nil {
 		t.Errorf("bob's own: %v", err)
 	}

@@ -28,7 +28,7 @@ const (
 
 	// stateVersion is the format of state.db; a newer one is refused.
 	stateVersion = 3 // 1 was of a time when the server did not order groups
-	// stateBefore is the one that is brought up to date when it is opened: its bucketSent holds group ids.
+	// stateBefore is the one that is brought up to date when it is opened: its bucketSent holds group ids, and it has no bucketLastResort.
 	stateBefore = 2
 	// newStatePattern names a state.db that is being made; an init that was killed may leave one.
 	newStatePattern = ".state-*"
@@ -41,6 +41,7 @@ var (
 	bucketPins        = []byte("pins")        // server address: pin (32 bytes)
 	bucketTickets     = []byte("tickets")     // server name: TLS session, secret
 	bucketKeyPackages = []byte("keypackages") // KeyPackageRef: mls.KeyPackageBundle, secret
+	bucketLastResort  = []byte("lastresort")  // KeyPackageRef: lastResortRecord, of those in keypackages that are of last resort
 	bucketGroups      = []byte("groups")      // group id: groupRecord
 	bucketMLS         = []byte("mls")         // group id: bucket of mls.Record, secret
 	bucketCursors     = []byte("cursors")     // "q", or "s" if it is shared, and group id: seq (8 bytes)
@@ -50,7 +51,7 @@ var (
 	bucketUnread      = []byte("unread")      // number (8 bytes, big endian): Message
 	bucketHeld        = []byte("held")        // number (8 bytes, big endian): heldRecord, messages from an epoch that has not begun
 
-	allBuckets = [][]byte{bucketMeta, bucketPins, bucketTickets, bucketKeyPackages, bucketGroups, bucketMLS,
+	allBuckets = [][]byte{bucketMeta, bucketPins, bucketTickets, bucketKeyPackages, bucketLastResort, bucketGroups, bucketMLS,
 		bucketCursors, bucketOutbox, bucketSent, bucketInvites, bucketUnread, bucketHeld}
 
 	metaVersion = []byte("version")
@@ -162,6 +163,9 @@ func (s *state) upToDate(path string) error {
 			}
 			return sent.Put(rec.ID[:], k)
 		})
+		if err == nil {
+			_, err = tx.CreateBucketIfNotExists(bucketLastResort)
+		}
 		if err != nil {
 			return err
 		}

@@ -82,12 +82,13 @@ func (a *Account) Listen(ctx context.Context, s *Session, started func(), news f
 	var filling sync.WaitGroup
 	defer filling.Wait()
 	defer cancel()
-	low := make(chan int, 1)
+	low := make(chan bool, 1) // whether the last-resort KeyPackage was used
 	filling.Go(func() { a.refill(ctx, s, low) })
-	opts := ListenOptions{Cursors: cursors, Started: started, PoolLow: func(available int, _ bool) {
+	opts := ListenOptions{Cursors: cursors, Started: started, PoolLow: func(_ int, used bool) {
 		select {
-		case low <- available:
-		default: // it is at it
+		case low <- used:
+		case before := <-low: // it is at it: one more look is enough
+			low <- before || used
 		}
 	}}
 	return s.Listen(ctx, opts, func(ctx context.Context, queue Queue, batch []Envelope) error {
