@@ -39,6 +39,9 @@ type Account struct {
 
 	// sending owns the outbox: one flush at a time, so that messages keep their order.
 	sending sync.Mutex
+
+	// renewing owns which last-resort KeyPackage is published: the last one that the server took is the last that is noted.
+	renewing sync.Mutex
 }
 
 // Create makes an account in dir: a fresh identity and an empty state, bound to the server at addr (host:port), whose key must be pin unless that is

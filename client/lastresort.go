@@ -28,19 +28,23 @@ func (r *lastResortRecord) current() bool { return r.Published && r.Until.IsZero
 // renewLastResort publishes a last-resort KeyPackage if the server has none, or one that was used. The private half of the one before is kept for Welcomes that
 // are on their way.
 func (a *Account) renewLastResort(ctx context.Context, s keyServer, pool PoolStatus) error {
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
 	needed := true
 	for _, p := range pool.Suites {
 		needed = needed && (p.Suite != suite || !p.LastResort)
 	}
-	var fresh, public []byte
-	err := a.state.update(func(tx *bolt.Tx) error {
-		err := eachLastResort(tx, func(_ []byte, r *lastResortRecord) bool {
+	err := a.state.view(func(tx *bolt.Tx) error {
+		return eachLastResort(tx, func(_ []byte, r *lastResortRecord) bool {
 			needed = needed || r.Used && r.Until.IsZero()
 			return false
 		})
-		if err != nil || !needed {
-			return err
-		}
+	})
+	if err != nil || !needed {
+		return err
+	}
+	var fresh, public []byte
+	err = a.state.update(func(tx *bolt.Tx) (err error) {
 		if err := pruneLastResort(tx); err != nil {
 			return err
 		}
@@ -49,7 +53,7 @@ func (a *Account) renewLastResort(ctx context.Context, s keyServer, pool PoolSta
 		}
 		return putJSON(tx.Bucket(bucketLastResort), fresh, lastResortRecord{Made: time.Now().UTC()})
 	})
-	if err != nil || !needed {
+	if err != nil {
 		return err
 	}
 	if _, err := s.UploadKeyPackages(ctx, [][]byte{public}); err != nil {
