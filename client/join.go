@@ -85,8 +85,13 @@ func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, e
 		} else if found && name == "" {
 			name = old.Name
 		}
+		if len(id) < minGroupID || len(id) > maxGroupID {
+			return fmt.Errorf("%w: Welcome to a group whose id has %d bytes", ErrInvalid, len(id))
+		}
 		if name == "" {
-			name = hex.EncodeToString([]byte(id))[:8]
+			if name, err = freeName(tx, id); err != nil {
+				return err
+			}
 		}
 		rec.Name = name
 		if err := putNewGroup(tx, id, name); err != nil {
@@ -120,6 +125,24 @@ func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, e
 	close(a.joined)
 	a.joined = make(chan struct{})
 	return describe(id, rec, g), nil
+}
+
+// freeName is the beginning of a group's id that no other group is called: whoever invites chooses the id, and a name that is taken would keep all later invitations waiting.
+func freeName(tx *bolt.Tx, id string) (string, error) {
+	taken := make(map[string]bool)
+	b := tx.Bucket(bucketGroups)
+	err := b.ForEach(func(k, _ []byte) error {
+		var rec groupRecord
+		_, err := getJSON(b, k, &rec)
+		taken[rec.Name] = taken[rec.Name] || string(k) != id
+		return err
+	})
+	digits := hex.EncodeToString([]byte(id))
+	n := 8
+	for n < len(digits) && taken[digits[:n]] {
+		n++
+	}
+	return digits[:n], err
 }
 
 // bundleFor finds the private half of the KeyPackage that a Welcome was made for.

@@ -171,6 +171,9 @@ func parseOpen(frame schemas.PushFrame) (o opened, err error) {
 // maxGroupID bounds the name of a queue, bytes (schemas/envelope.capnp).
 const maxGroupID = 64
 
+// minGroupID is the least length of an ordered group's id, bytes (docs/protocol.md).
+const minGroupID = 16
+
 // readDeliver reads the next envelopes, and what is said between them.
 func readDeliver(stream pushStream, after uint64, opts *ListenOptions) ([]Envelope, error) {
 	for {
