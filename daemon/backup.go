@@ -69,6 +69,10 @@ func (d *Daemon) backup(ctx context.Context, made string) error {
 
 // copyKeys copies the small files of the data directory: its keys, and all else but the store.
 func copyKeys(from, to string) error {
+	from, err := filepath.EvalSymlinks(from) // WalkDir does not look behind a root that is a symbolic link, as systemd's DynamicUser makes it
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
