@@ -56,7 +56,11 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 		limits.KeepAlive, limits.IdleTimeout = opts.KeepAlive, opts.KeepAlive*5/2
 	}
 	known := kept != nil && (opts.Pin == nil || *opts.Pin == *kept)
-	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: a.ticketCache(addr), Limits: &limits, Logger: a.log,
+	tickets := a.ticketCache(addr)
+	if kept != nil && !known {
+		tickets.Get("") // uses it up: a resumed session would show the old key
+	}
+	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: tickets, Limits: &limits, Logger: a.log,
 		Early: opts.Early && known, Answered: opts.Answered}) // a key is pinned only after the whole handshake
 	if err != nil || known {
 		return s, err
