@@ -221,7 +221,7 @@ func join(ctx context.Context, g *globals, a *client.Account, name string, again
 	}
 	joined, err := a.Join(name, again)
 	for _, group := range joined {
-		fmt.Printf("%s  members %d  %s\n", group.HexID(), len(group.Members), group.Name)
+		err = errors.Join(err, say("%s  members %d  %s\n", group.HexID(), len(group.Members), group.Name))
 	}
 	return err
 }
