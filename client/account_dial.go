@@ -62,21 +62,47 @@ func (a *Account) Dial(ctx context.Context, opts DialOptions) (*Session, error) 
 	}
 	s, err := Dial(ctx, Config{Addr: addr, Key: a.key, Trust: trust, Sessions: tickets, Limits: &limits, Logger: a.log,
 		Early: opts.Early && known, Answered: opts.Answered}) // a key is pinned only after the whole handshake
-	if err != nil || known {
-		return s, err
+	if err != nil {
+		return nil, err
 	}
-	pin, err := certs.ServerPin(s.conn.State().TLS)
+	pin := kept
+	if !known {
+		var presented certs.Pin
+		if presented, err = certs.ServerPin(s.conn.State().TLS); err == nil {
+			pin, err = &presented, a.setPin(addr, presented)
+		}
+	}
 	if err == nil {
-		err = a.setPin(addr, pin)
+		s.foreign, err = a.foreign(addr, *pin)
 	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
+	if known {
+		return s, nil
+	}
 	if opts.FirstUse != nil && trust.Pin == nil {
-		opts.FirstUse(addr, pin)
+		opts.FirstUse(addr, *pin)
 	}
 	return s, nil
+}
+
+// foreign says whether a server is another than the account's own, as far as that one's key is known: groups, outbox and cursors are not of it.
+func (a *Account) foreign(addr string, pin certs.Pin) (bool, error) {
+	if addr == a.server {
+		return false, nil
+	}
+	home, err := a.pin(a.server)
+	return home != nil && *home != pin, err
+}
+
+// atHome is an error if what belongs to the account's own server must not go over s.
+func (a *Account) atHome(s *Session) error {
+	if s.foreign {
+		return fmt.Errorf("%w: the groups and messages of this account are at %s, and this is another server", ErrInvalid, a.server)
+	}
+	return nil
 }
 
 func (a *Account) pin(addr string) (pin *certs.Pin, err error) {

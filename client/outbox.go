@@ -83,7 +83,12 @@ type groupServer interface {
 // Flush sends what stands in the outbox, oldest first, and returns when the server has all of it on disk, or at the first failure.
 // Calling it again goes on where it stopped. A group whose order is full keeps no other waiting: what is for it stays, in its order, and Flush ends with
 // ErrQuota. A commit that lost the race for its epoch is dropped (ErrRace).
-func (a *Account) Flush(ctx context.Context, s *Session) error { return a.flush(ctx, s) }
+func (a *Account) Flush(ctx context.Context, s *Session) error {
+	if err := a.atHome(s); err != nil {
+		return err
+	}
+	return a.flush(ctx, s)
+}
 
 func (a *Account) flush(ctx context.Context, s groupServer) error {
 	a.sending.Lock()

@@ -53,6 +53,8 @@ type Session struct {
 	mu     sync.Mutex
 	shared map[quicrpc.StreamType]*shared
 	closed bool
+
+	foreign bool // not the account's own server; set by Account.Dial before the session is used
 }
 
 // shared is a stream of which the session has one, for all calls that need it.

@@ -13,6 +13,9 @@ import (
 // Sync sends what waits in the outbox and takes in everything that waits at the server, once. Messages of groups that were not joined
 // stay at the server; their number is returned.
 func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err error) {
+	if err := a.atHome(s); err != nil {
+		return 0, err
+	}
 	// What cannot be sent does not keep what has come from being received.
 	unsent := a.Flush(ctx, s)
 	if unsent != nil && (s.Err() != nil || ctx.Err() != nil) {
@@ -41,6 +44,9 @@ func (a *Account) Sync(ctx context.Context, s *Session) (waiting uint64, err err
 
 // syncQueue takes in one queue, batch by batch: read, store, acknowledge.
 func (a *Account) syncQueue(ctx context.Context, s *Session, queue Queue) error {
+	if err := a.atHome(s); err != nil {
+		return err
+	}
 	for more := true; more; {
 		var cursor uint64
 		err := a.state.view(func(tx *bolt.Tx) error {
@@ -74,6 +80,9 @@ const joinPatience = 5 * time.Second
 // Listen takes in what the server pushes over s until ctx or the connection ends, and calls news after each step that changed something.
 // Messages of groups that are not joined wait a while for their Welcome and then stay at the server. Meanwhile KeyPackages are published when few are left.
 func (a *Account) Listen(ctx context.Context, s *Session, started func(), news func()) error {
+	if err := a.atHome(s); err != nil {
+		return err
+	}
 	cursors, err := a.cursors()
 	if err != nil {
 		return err
