@@ -99,21 +99,29 @@ func (a *Account) CreateGroup(name string) (Group, error) {
 
 // putNewGroup records a group under a name that no other has.
 func putNewGroup(tx *bolt.Tx, id, name string) error {
-	b := tx.Bucket(bucketGroups)
-	err := b.ForEach(func(k, _ []byte) error {
-		var rec groupRecord
-		if _, err := getJSON(b, k, &rec); err != nil {
-			return err
-		}
-		if rec.Name == name && string(k) != id {
-			return fmt.Errorf("%w: %q", ErrGroupExists, name)
-		}
-		return nil
-	})
+	taken, err := otherNames(tx, id)
 	if err != nil {
 		return err
 	}
-	return putJSON(b, []byte(id), groupRecord{Name: name, Created: time.Now().UTC()})
+	if taken[name] {
+		return fmt.Errorf("%w: %q", ErrGroupExists, name)
+	}
+	return putJSON(tx.Bucket(bucketGroups), []byte(id), groupRecord{Name: name, Created: time.Now().UTC()})
+}
+
+// otherNames are what the groups but one are called.
+func otherNames(tx *bolt.Tx, but string) (map[string]bool, error) {
+	names := make(map[string]bool)
+	b := tx.Bucket(bucketGroups)
+	err := b.ForEach(func(id, _ []byte) error {
+		var rec groupRecord
+		if _, err := getJSON(b, id, &rec); err != nil || string(id) == but {
+			return err
+		}
+		names[rec.Name] = true
+		return nil
+	})
+	return names, err
 }
 
 func describe(id string, rec groupRecord, g *mls.Group) Group {

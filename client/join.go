@@ -129,14 +129,7 @@ func (a *Account) accept(key, welcome []byte, name string, again bool) (Group, e
 
 // freeName is the beginning of a group's id that no other group is called: whoever invites chooses the id, and a name that is taken would keep all later invitations waiting.
 func freeName(tx *bolt.Tx, id string) (string, error) {
-	taken := make(map[string]bool)
-	b := tx.Bucket(bucketGroups)
-	err := b.ForEach(func(k, _ []byte) error {
-		var rec groupRecord
-		_, err := getJSON(b, k, &rec)
-		taken[rec.Name] = taken[rec.Name] || string(k) != id
-		return err
-	})
+	taken, err := otherNames(tx, id)
 	digits := hex.EncodeToString([]byte(id))
 	n := 8
 	for n < len(digits) && taken[digits[:n]] {
