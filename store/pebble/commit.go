@@ -98,8 +98,11 @@ func (s *Store) do(ctx context.Context, o op) error {
 		case <-r.done:
 			return nil
 		default:
-			return store.ErrClosed
 		}
+		if err := s.fail.Err(); err != nil {
+			return err // which is why it ended
+		}
+		return store.ErrClosed
 	}
 }
 
