@@ -38,20 +38,34 @@ func (d *Daemon) Backup(ctx context.Context) (string, error) {
 	return dir, nil
 }
 
-// within says whether inner, which may be empty, is outer or below it.
+// within says whether inner, which may be empty, is outer or below it, by whatever links.
 func within(outer, inner string) bool {
 	if inner == "" {
 		return false
 	}
-	outer, err := filepath.Abs(outer)
+	outer, err := resolve(outer)
 	if err != nil {
 		return true // it cannot be told
 	}
-	if inner, err = filepath.Abs(inner); err != nil {
+	if inner, err = resolve(inner); err != nil {
 		return true
 	}
 	name, err := filepath.Rel(outer, inner)
 	return err == nil && filepath.IsLocal(name)
+}
+
+// resolve is path without links, as far as it exists.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+		return real, err
+	}
+	dir, err := resolve(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 func (d *Daemon) backup(ctx context.Context, made string) error {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCopyKeysBehindLink: systemd's DynamicUser makes the data directory a symbolic link; the keys are copied all the same.
-func TestCopyKeysBehindLink(t *testing.T) {
+// TestDataDirIsLink: systemd's DynamicUser makes the data directory a symbolic link; the keys are copied all the same, and backups in it are refused.
+func TestDataDirIsLink(t *testing.T) {
 	dir := t.TempDir()
 	real, link, to := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "to")
 	for _, d := range []string{real, to} {
@@ -26,5 +26,17 @@ func TestCopyKeysBehindLink(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(to, "server.key")); string(got) != "secret" {
 		t.Errorf("%q, %v", got, err)
+	}
+	for inner, want := range map[string]bool{
+		"":                                    false,
+		filepath.Join(real, "backups", "new"): true,
+		filepath.Join(link, "backups"):        true,
+		real:                                  true,
+		to:                                    false,
+		filepath.Join(dir, "realities"):       false,
+	} {
+		if within(link, inner) != want {
+			t.Errorf("%q is in the data directory: %v", inner, !want)
+		}
 	}
 }
