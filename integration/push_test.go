@@ -20,7 +20,13 @@ func startInProcess(t *testing.T) *daemon.Daemon {
 
 func startInProcessAt(t *testing.T, dir string) *daemon.Daemon {
 	t.Helper()
-	d, err := daemon.Start(daemon.Config{Listen: "127.0.0.1:0", DataDir: dir, Logger: slog.New(slog.DiscardHandler)})
+	return startWith(t, daemon.Config{DataDir: dir})
+}
+
+func startWith(t *testing.T, cfg daemon.Config) *daemon.Daemon {
+	t.Helper()
+	cfg.Listen, cfg.Logger = "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	d, err := daemon.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
